@@ -1,0 +1,111 @@
+//! The layer graph in floats: what an ONNX file means, before merging and quantisation.
+
+use tacit_protocol::plan::{LinearShape, Padding, Shape};
+
+/// Index of a layer in [`Graph::layers`].
+pub type LayerId = usize;
+
+/// A network as layers in topological order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// Name of the graph input.
+    pub input_name: String,
+    /// Dimensions of the graph input without the batch dimension.
+    pub input_dimensions: Vec<usize>,
+    /// Name of the graph output.
+    pub output_name: String,
+    /// Dimensions of the graph output without the batch dimension.
+    pub output_dimensions: Vec<usize>,
+    /// Class labels, from the file's metadata, or empty.
+    pub labels: Vec<String>,
+    /// The first is [`Operator::Input`]; each layer's inputs come before it.
+    pub layers: Vec<Layer>,
+    /// The layer whose value is the graph's output.
+    pub output: LayerId,
+}
+
+/// One layer and the shape of its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Name of the ONNX node it came from, for messages.
+    pub name: String,
+    /// What it computes.
+    pub operator: Operator,
+    /// Layers whose values it takes.
+    pub inputs: Vec<LayerId>,
+    /// Shape of its value.
+    pub shape: Shape,
+}
+
+/// The operations that every supported ONNX operator is brought to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operator {
+    /// The network's input.
+    Input,
+    /// Convolution or fully connected layer.
+    Linear(FloatLinear),
+    /// `scale[c] * x + shift[c]`: batch normalisation and arithmetic with constants.
+    Affine {
+        /// One factor per channel.
+        scale: Vec<f64>,
+        /// One addend per channel.
+        shift: Vec<f64>,
+    },
+    /// `x + map`, the map with one value per element.
+    AddMap(Vec<f64>),
+    /// `a[c] x^2 + b[c] x + c[c]`, one coefficient triple per channel.
+    Quadratic {
+        /// Coefficients of `x^2`.
+        square: Vec<f64>,
+        /// Coefficients of `x`.
+        linear: Vec<f64>,
+        /// Constants.
+        constant: Vec<f64>,
+    },
+    /// Average over windows. A global average pool has the image as its window.
+    AveragePool {
+        /// Window height and width.
+        kernel: [usize; 2],
+        /// Step between windows.
+        stride: [usize; 2],
+        /// Zeros around the input.
+        padding: Padding,
+        /// Whether padded zeros count in the divisor.
+        count_include_pad: bool,
+    },
+    /// Sum over windows (what merging makes of [`Operator::AveragePool`]).
+    SumPool {
+        /// Window height and width.
+        kernel: [usize; 2],
+        /// Step between windows.
+        stride: [usize; 2],
+        /// Zeros around the input.
+        padding: Padding,
+    },
+    /// Zeros around an image.
+    Pad(Padding),
+    /// Sum of two layers.
+    Add,
+    /// The same elements in the same order under another shape.
+    Reshape,
+}
+
+/// Weights and bias of a linear layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatLinear {
+    /// Geometry.
+    pub shape: LinearShape,
+    /// `shape.weight_count()` weights, ordered `[output channel][input channel of the group][row][column]`.
+    pub weights: Vec<f64>,
+    /// Bias.
+    pub bias: Bias,
+}
+
+/// Bias of a linear layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bias {
+    /// One value per output channel.
+    PerChannel(Vec<f64>),
+    /// One value per output element: an exact bias map (`docs/protocol.md`, merging).
+    PerElement(Vec<f64>),
+}

@@ -1,0 +1,1 @@
+//! Oblivious transfer: base transfers, extension, and random pads (`docs/protocol.md`, section 5).

@@ -1,0 +1,154 @@
+//! The public plan: a directed acyclic graph of steps that both parties follow.
+//!
+//! A plan says everything that the client needs to run its side, and nothing about the weights
+//! beyond shapes, scales, bounds and the packing that the noise of the real weights allows.
+//! A plan that comes from a peer is checked with [`Plan::validate`] before it is used.
+
+mod digest;
+mod linear;
+mod validate;
+
+pub use digest::PlanDigest;
+pub use linear::{LinearPlan, LinearShape, Packing, Padding};
+pub use validate::PlanError;
+
+/// Index of a node in [`Plan::nodes`].
+pub type NodeId = usize;
+
+/// Shape of one value: channels, height, width, in row-major order. A vector of `n` is `n x 1 x 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Number of channels.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Shape {
+    /// A shape of `channels x height x width`.
+    pub const fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width }
+    }
+
+    /// A vector of `length` elements.
+    pub const fn vector(length: usize) -> Self {
+        Self::new(length, 1, 1)
+    }
+
+    /// Number of elements. Does not overflow for a validated plan.
+    pub const fn elements(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+/// The public description of a compiled network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What the client feeds in.
+    pub input: InputSpec,
+    /// Steps in topological order: the first is [`Step::Input`], the last [`Step::Output`].
+    pub nodes: Vec<Node>,
+    /// What the client gets out.
+    pub output: OutputSpec,
+}
+
+/// Name, shape and value range of the input tensor, without the batch dimension.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputSpec {
+    /// Name of the graph input in the ONNX file.
+    pub name: String,
+    /// Dimensions as in the ONNX file, without the batch dimension, for example `[1, 28, 28]`.
+    pub dimensions: Vec<usize>,
+    /// Smallest accepted value.
+    pub low: f32,
+    /// Largest accepted value.
+    pub high: f32,
+}
+
+/// What the output tensor means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputSpec {
+    /// Name of the graph output in the ONNX file.
+    pub name: String,
+    /// Dimensions without the batch dimension, for example `[10]`.
+    pub dimensions: Vec<usize>,
+    /// One label for each output, or empty if they are not known.
+    pub labels: Vec<String>,
+}
+
+/// One step of the plan and the value that it produces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What is computed.
+    pub step: Step,
+    /// The nodes whose values it takes; each index is smaller than this node's own.
+    pub inputs: Vec<NodeId>,
+    /// Shape of the value.
+    pub shape: Shape,
+    /// The value is `round(real * 2^fraction_bits)`.
+    pub fraction_bits: i32,
+    /// The value is guaranteed to lie in `(-2^(bits-1), 2^(bits-1))`, `bits <= 31`.
+    pub bits: u32,
+}
+
+/// The operations on shared values. See `docs/protocol.md`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The client's input `x`: the server gets `x - r`.
+    Input,
+    /// Convolution or fully connected layer plus bias.
+    Linear(LinearPlan),
+    /// Drop `drop` low bits, then square. One round trip.
+    Square {
+        /// Low bits dropped before squaring, 0 to 30.
+        drop: u32,
+    },
+    /// Drop `drop` low bits. One round trip.
+    Truncate {
+        /// Low bits dropped, 1 to 30.
+        drop: u32,
+    },
+    /// Sums over windows, local on both shares.
+    SumPool {
+        /// Window height and width.
+        kernel: [usize; 2],
+        /// Step between windows, vertically and horizontally.
+        stride: [usize; 2],
+        /// Zeros around the input.
+        padding: Padding,
+    },
+    /// Sum of two values of the same scale, local.
+    Add,
+    /// Multiplication by `2^amount`, local: aligns scales before [`Step::Add`].
+    ShiftLeft {
+        /// Number of bits, 1 to 30.
+        amount: u32,
+    },
+    /// The same elements in the same order under another shape.
+    Reshape,
+    /// The server reveals its share of the logits without its low `drop` bits.
+    Output {
+        /// Low bits that are never revealed, 0 to 30.
+        drop: u32,
+    },
+}
+
+impl Plan {
+    /// Shape of the input value on the ring.
+    pub fn input_shape(&self) -> Shape {
+        self.nodes[0].shape
+    }
+
+    /// Shape of the logits.
+    pub fn output_shape(&self) -> Shape {
+        self.nodes[self.nodes.len() - 1].shape
+    }
+}

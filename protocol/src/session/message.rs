@@ -1,0 +1,158 @@
+//! The messages of both phases, as domain types. `tacit-proto` converts them to and from the wire.
+
+use crate::he::PublicKey;
+use crate::plan::{NodeId, PlanDigest};
+
+/// Random 128-bit name of a prepared session. Whoever knows it can use the session up, so it is not logged whole.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub [u8; 16]);
+
+impl std::fmt::Debug for SessionId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "SessionId({:02x}{:02x}..)", self.0[0], self.0[1])
+    }
+}
+
+/// What a [`Message`] holds; also fixes its direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// Preprocessing, client to server: encrypted masks of a linear step.
+    MaskCiphertexts,
+    /// Preprocessing, server to client: `W r - s`, encrypted.
+    LinearResponses,
+    /// Preprocessing, client to server: transfer-extension rows for the client's share bits of a square or truncate step.
+    ShareChoices,
+    /// Preprocessing, server to client: transfer-extension rows for the server's random bits, then the corrections
+    /// of the products with its random mask.
+    ServerCorrelations,
+    /// Preprocessing, client to server: corrections of the products with the server's random bits.
+    ClientCorrections,
+    /// Online, client to server: `x - r`.
+    MaskedInput,
+    /// Online, server to client: opened values of a square or truncate step.
+    Opening,
+    /// Online, client to server: its new share less the next mask.
+    MaskedResult,
+    /// Online, server to client: its share of the logits without the low bits.
+    OutputShare,
+}
+
+/// A piece of a logical message of one step. Both sides know each logical message's length from the plan;
+/// pieces come in order, without gaps, at most [`Message::MAX_DATA`] bytes each.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Which session of the batch, from 0 (always 0 online).
+    pub session: u32,
+    /// The step's node.
+    pub node: NodeId,
+    /// What `data` is a piece of.
+    pub kind: MessageKind,
+    /// Position of the first byte of `data` in the logical message.
+    pub offset: u64,
+    /// 1 to [`Message::MAX_DATA`] bytes.
+    pub data: Vec<u8>,
+}
+
+impl Message {
+    /// Largest number of data bytes in one message: leaves room for framing under 1 MiB.
+    pub const MAX_DATA: usize = 768 * 1024;
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "Message(session {}, node {}, {:?}, {} bytes at {})",
+            self.session,
+            self.node,
+            self.kind,
+            self.data.len(),
+            self.offset
+        )
+    }
+}
+
+/// First message of a `Preprocess` stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Name under which the model is served.
+    pub model: String,
+    /// Digest of the plan that the client follows.
+    pub digest: PlanDigest,
+    /// Number of sessions to prepare, 1 to [`Open::MAX_SESSIONS`].
+    pub sessions: u32,
+    /// One key for each parameter set that the plan uses, in ascending order of the set.
+    pub public_keys: Vec<PublicKey>,
+    /// The client's first message of the base transfers in which it receives (opaque to all but `ot`).
+    pub base_receiver: Vec<u8>,
+}
+
+impl Open {
+    /// Most sessions that one stream prepares.
+    pub const MAX_SESSIONS: u32 = 1024;
+}
+
+/// The server's answer to [`Open`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// The server's answer to [`Open::base_receiver`].
+    pub base_sender: Vec<u8>,
+    /// The server's first message of the base transfers in which it receives.
+    pub base_receiver: Vec<u8>,
+}
+
+/// The client's answer to [`Accept`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtSetup {
+    /// The client's answer to [`Accept::base_receiver`].
+    pub base_sender: Vec<u8>,
+}
+
+/// The server has stored a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Which session of the batch.
+    pub session: u32,
+    /// Its name in the online phase.
+    pub id: SessionId,
+    /// Seconds until the server forgets it.
+    pub lifetime_seconds: u64,
+}
+
+/// Client to server, `Preprocess` stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreprocessRequest {
+    /// First message.
+    Open(Open),
+    /// Once, after [`Accept`].
+    OtSetup(OtSetup),
+    /// A piece of a step's message.
+    Step(Message),
+}
+
+/// Server to client, `Preprocess` stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreprocessResponse {
+    /// First message.
+    Accept(Accept),
+    /// A piece of a step's message.
+    Step(Message),
+    /// A session is ready.
+    Prepared(Prepared),
+}
+
+/// Client to server, `Online` stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnlineRequest {
+    /// First message: takes the session out of the store.
+    Open(SessionId),
+    /// A piece of a step's message.
+    Step(Message),
+}
+
+/// Server to client, `Online` stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnlineResponse {
+    /// A piece of a step's message.
+    Step(Message),
+}
