@@ -17,20 +17,12 @@ pub(super) fn fold(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]) {
 }
 
 #[inline(always)]
-fn fold_exactly<const HEIGHT: usize, const LEAVES: usize>(
-    leaves: &[Stream],
-    sum: &mut [Lane],
-    rows: &mut [Row],
-) {
-    let (Ok(leaves), Ok(rows)) = (
-        <&[Stream; LEAVES]>::try_from(leaves),
-        <&mut [Row; HEIGHT]>::try_from(rows),
-    ) else {
+fn fold_exactly<const HEIGHT: usize, const LEAVES: usize>(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]) {
+    let (Ok(leaves), Ok(rows)) = (<&[Stream; LEAVES]>::try_from(leaves), <&mut [Row; HEIGHT]>::try_from(rows)) else {
         unreachable!("a fold of {} leaves", leaves.len());
     };
     for (lane, sum) in sum.iter_mut().enumerate().take(STREAM_LANES) {
-        let mut values: [[u64; WORDS]; LEAVES] =
-            std::array::from_fn(|leaf| words(&leaves[leaf][lane]));
+        let mut values: [[u64; WORDS]; LEAVES] = std::array::from_fn(|leaf| words(&leaves[leaf][lane]));
         let mut remaining = LEAVES;
         for row in rows.iter_mut() {
             let mut odd = words(&row[lane]);
@@ -106,9 +98,7 @@ pub(super) fn tweak(columns: &mut [Lane], first: u64) {
 
 #[inline(always)]
 fn words(lane: &Lane) -> [u64; WORDS] {
-    std::array::from_fn(|word| {
-        u64::from_le_bytes(std::array::from_fn(|byte| lane[8 * word + byte]))
-    })
+    std::array::from_fn(|word| u64::from_le_bytes(std::array::from_fn(|byte| lane[8 * word + byte])))
 }
 
 #[inline(always)]
