@@ -3,3 +3,7 @@
 
 pub mod graph;
 pub mod onnx;
+pub mod kernels;
+pub mod parameters;
+pub mod fixed_point;
+pub mod prepared;
