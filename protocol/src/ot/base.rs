@@ -101,7 +101,8 @@ impl BaseReceiver {
     /// Reads the reply.
     ///
     /// # Errors
-    /// [`OtError::Length`], [`OtError::InvalidPoint`] or [`OtError::IdentityPoint`] if the reply is malformed.
+    /// [`OtError::Length`], [`OtError::InvalidPoint`] or [`OtError::IdentityPoint`] if the reply is
+    /// malformed.
     pub fn finish(self, reply: &[u8]) -> Result<ExtensionSender, OtError> {
         OtError::check_length(REPLY, self.height.base_reply_len(), reply)?;
         let (encoding, corrections) = reply.split_at(POINT);
@@ -131,7 +132,8 @@ impl std::fmt::Debug for BaseReceiver {
     }
 }
 
-/// Sender of the base transfers: answers the first message with [`BASE_REPLY_LEN`](super::BASE_REPLY_LEN) bytes.
+/// Sender of the base transfers: answers the first message with
+/// [`BASE_REPLY_LEN`](super::BASE_REPLY_LEN) bytes.
 ///
 /// # Errors
 /// [`OtError::Length`], [`OtError::InvalidPoint`] or [`OtError::IdentityPoint`] if the message is malformed,

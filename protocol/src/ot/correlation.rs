@@ -1,12 +1,14 @@
-//! Products from random transfers: a bit of the receiver times a value of the sender, as additive shares mod `2^w`
-//! (`docs/protocol.md`, section 5).
+//! Products from random transfers: a bit of the receiver times a value of the sender, as additive
+//! shares mod `2^w` (`docs/protocol.md`, section 5).
 //!
-//! For the receiver's bit `c` and the sender's value `d`: the sender sends `kappa = d - (x_1 - x_0)` and keeps `-x_0`, the receiver
-//! keeps `x_c + c kappa`; the shares sum to `c d`. `kappa` is `w` bits wide and uniform to the receiver, whatever `d` is. Only the low
-//! `w` bits of a pad are used. A pad serves one product only: two corrections under the same pads would give the
+//! For the receiver's bit `c` and the sender's value `d`: the sender sends `kappa = d - (x_1 -
+//! x_0)` and keeps `-x_0`, the receiver keeps `x_c + c kappa`; the shares sum to `c d`. `kappa` is
+//! `w` bits wide and uniform to the receiver, whatever `d` is. Only the low `w` bits of a pad are
+//! used. A pad serves one product only: two corrections under the same pads would give the
 //! difference of their values away.
 //!
-//! All are branch-free, without allocation, and panic if the slices' lengths differ or `width` is not in `1..=32`.
+//! All are branch-free, without allocation, and panic if the slices' lengths differ or `width` is
+//! not in `1..=32`.
 
 /// The sender's corrections and shares, both below `2^width`, of the products with `values`.
 ///
@@ -36,8 +38,8 @@ pub fn sender_corrections(
 
 /// The receiver's shares, below `2^width`, of the products.
 ///
-/// `chosen` are its pads. `choices` are packed, lowest bit first, at least as many as there are pads; `corrections`
-/// may have any bits above `width`.
+/// `chosen` are its pads. `choices` are packed, lowest bit first, at least as many as there are
+/// pads; `corrections` may have any bits above `width`.
 pub fn receiver_shares(
     chosen: &[u64],
     choices: &[u64],

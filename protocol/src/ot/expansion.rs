@@ -37,10 +37,12 @@ impl Expansion {
         }
     }
 
-    /// Sets the tree's rows, from row `start` on, and [`sum`](Self::sum) for the blocks of `lanes` lanes from `block` on.
+    /// Sets the tree's rows, from row `start` on, and [`sum`](Self::sum) for the blocks of `lanes`
+    /// lanes from `block` on.
     ///
-    /// In terms of the places of the leaves (which are `x`, or `x ^ delta` in a punctured tree, where the stream at place 0 is
-    /// unknown and taken as zero), row `l` becomes the sum of the streams at places with bit `l` set.
+    /// In terms of the places of the leaves (which are `x`, or `x ^ delta` in a punctured tree,
+    /// where the stream at place 0 is unknown and taken as zero), row `l` becomes the sum of the
+    /// streams at places with bit `l` set.
     pub(super) fn expand(
         &mut self,
         instructions: Instructions,

@@ -22,8 +22,8 @@ pub struct ExtensionReceiver {
     shared: Shared,
 }
 
-/// Gets both pads of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish); wiped on drop,
-/// redacted in `Debug`.
+/// Gets both pads of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish);
+/// wiped on drop, redacted in `Debug`.
 pub struct ExtensionSender {
     shared: Shared,
     /// Row `l` of the matrix is corrected where byte `l` has ones; all of its bits are equal.
@@ -64,8 +64,8 @@ struct Scratch {
     hash: HashScratch,
 }
 
-/// Room for as many chunks as were worked on at the same time. Kept from batch to batch: making and wiping it takes
-/// longer than a small batch.
+/// Room for as many chunks as were worked on at the same time. Kept from batch to batch: making and
+/// wiping it takes longer than a small batch.
 #[derive(Default)]
 struct ScratchPool(Mutex<Vec<Scratch>>);
 
@@ -97,7 +97,8 @@ impl Shared {
         }
     }
 
-    /// Expands each tree for the blocks from `block` on. `correct` sees the tree's number, its rows and its sum.
+    /// Expands each tree for the blocks from `block` on. `correct` sees the tree's number, its rows
+    /// and its sum.
     fn expand(
         &self,
         expansion: &mut Expansion,
@@ -128,15 +129,18 @@ impl ExtensionReceiver {
         }
     }
 
-    /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past `count` are padding, and
-    /// hidden as well), and the message to the sender, [`extension_len`](super::extension_len)`(count)` bytes.
+    /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past
+    /// `count` are padding, and hidden as well), and the message to the sender,
+    /// [`extension_len`](super::extension_len)`(count)` bytes.
     ///
-    /// `first` is the number of the first transfer on this connection and direction, a multiple of [`BLOCK`]. Batches may
-    /// be made in any order. The caller must use each number up to `first + padded(count)` only once: two batches of the same numbers
-    /// would give away the differences of their choices.
+    /// `first` is the number of the first transfer on this connection and direction, a multiple of
+    /// [`BLOCK`]. Batches may be made in any order. The caller must use each number up to `first +
+    /// padded(count)` only once: two batches of the same numbers would give away the differences of
+    /// their choices.
     ///
     /// # Panics
-    /// If `first` is no multiple of [`BLOCK`] or above `2^62`, or `choices` holds fewer than [`padded`]`(count)` bits.
+    /// If `first` is no multiple of [`BLOCK`] or above `2^62`, or `choices` holds fewer than
+    /// [`padded`]`(count)` bits.
     pub fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
         check_first(first);
         let choices = &choices[..padded(count) / 64];
@@ -229,10 +233,12 @@ impl ExtensionSender {
         }
     }
 
-    /// Makes both pads of each of `count` transfers from the receiver's message of the same `first` and `count`.
+    /// Makes both pads of each of `count` transfers from the receiver's message of the same `first`
+    /// and `count`.
     ///
     /// # Errors
-    /// [`OtError::Length`] if `message` has not exactly [`extension_len`](super::extension_len)`(count)` bytes.
+    /// [`OtError::Length`] if `message` has not exactly
+    /// [`extension_len`](super::extension_len)`(count)` bytes.
     ///
     /// # Panics
     /// If `first` is no multiple of [`BLOCK`] or above `2^62`.

@@ -19,7 +19,8 @@ pub(super) const CORRECTION: usize = 2 * size_of::<Key>();
 pub(super) struct Tree {
     /// Base-2 logarithm of the number of leaves.
     pub height: usize,
-    /// Leaf `x` at place `x` if the tree is complete, at place `x ^ delta` less one if it is punctured at `delta`.
+    /// Leaf `x` at place `x` if the tree is complete, at place `x ^ delta` less one if it is
+    /// punctured at `delta`.
     pub leaves: Vec<Aes128Enc>,
 }
 
@@ -70,11 +71,12 @@ pub(super) fn complete(
     trees
 }
 
-/// Expands all trees but the leaf at `delta` (bit `i` for base transfer `i`), which is also the choice of the base
-/// transfers that gave `keys`.
+/// Expands all trees but the leaf at `delta` (bit `i` for base transfer `i`), which is also the
+/// choice of the base transfers that gave `keys`.
 ///
-/// The node at `x` is kept at place `x ^ delta`, so that the unknown node is always at place 0 and no address or branch
-/// depends on `delta`. `corrections` holds [`TreeHeight::corrections_len`] bytes.
+/// The node at `x` is kept at place `x ^ delta`, so that the unknown node is always at place 0 and
+/// no address or branch depends on `delta`. `corrections` holds [`TreeHeight::corrections_len`]
+/// bytes.
 pub(super) fn punctured(
     height: TreeHeight,
     transcript: &Transcript,

@@ -1,8 +1,8 @@
 //! Bit operations on rows: sums of streams, the transposition of rows into columns, tweaks.
 //!
-//! Each is written once, in safe portable code over fixed-size lanes that the compiler turns into vector
-//! instructions, and compiled three times: for the target's baseline, for AVX2 and for AVX-512. Which one runs is
-//! found out at run time. No address and no branch depends on the data.
+//! Each is written once, in safe portable code over fixed-size lanes that the compiler turns into
+//! vector instructions, and compiled three times: for the target's baseline, for AVX2 and for
+//! AVX-512. Which one runs is found out at run time. No address and no branch depends on the data.
 #![allow(
     unsafe_code,
     reason = "calls of functions compiled for instructions that were detected"
@@ -25,8 +25,8 @@ pub(super) const STREAM_LANES: usize = 16;
 /// The stream of one leaf, or a sum of such.
 pub(super) type Stream = [Lane; STREAM_LANES];
 
-/// A row of the matrix that is transposed. The last lane is unused: it keeps the 128 rows' equal lanes out of each
-/// other's way in the cache.
+/// A row of the matrix that is transposed. The last lane is unused: it keeps the 128 rows' equal
+/// lanes out of each other's way in the cache.
 pub(super) type Row = [Lane; STREAM_LANES + 1];
 
 /// Base-2 logarithm of the most leaves that [`Instructions::fold`] takes.
@@ -123,14 +123,16 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Sets `sum` to the exclusive or of all leaves' streams, and adds to `rows[l]` that of the leaves whose number
-    /// has bit `l` set, as many lanes as `sum` has. There are `2^rows.len()` leaves, 2 to `2^FOLD`.
+    /// Sets `sum` to the exclusive or of all leaves' streams, and adds to `rows[l]` that of the
+    /// leaves whose number has bit `l` set, as many lanes as `sum` has. There are `2^rows.len()`
+    /// leaves, 2 to `2^FOLD`.
     fn fold(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]);
 
     /// Adds (exclusive or) `term` to `sum` where `mask` has ones. Both have the same length.
     fn add(sum: &mut [Lane], term: &[Lane], mask: u8);
 
-    /// Transposes the four blocks of lane `lane` of 128 rows: block `b` of `columns[i]` becomes column `i` of block `b`.
+    /// Transposes the four blocks of lane `lane` of 128 rows: block `b` of `columns[i]` becomes
+    /// column `i` of block `b`.
     fn transpose(rows: &[Row], lane: usize, columns: &mut [Lane]);
 
     /// Adds (exclusive or) `first + 128 b + i` to the low half of block `b` of `columns[i]`.
