@@ -10,13 +10,16 @@ use super::polynomial::{Activation, Polynomial};
 use super::schema::{GraphProto, ModelProto, NodeProto, ValueInfoProto, data_type};
 use super::tensor::{self, Constant};
 use super::{NEWEST_OPSET, OLDEST_OPSET, OnnxError, labels, operators, shape};
-use crate::graph::{Graph, Layer, LayerId, MAX_LAYERS, Operator};
+use crate::graph::{Graph, Layer, LayerId, MAX_LAYER_ELEMENTS, MAX_LAYERS, Operator};
 
-/// Elements of constants and coefficients that one file may make, copies included.
-const ELEMENT_BUDGET: usize = 1 << 27;
+/// Elements of constants and coefficients, copies included, that any file may make: one large map.
+const FREE_ELEMENTS: usize = MAX_LAYER_ELEMENTS;
 
-/// Brings a decoded model to a layer graph.
-pub(super) fn import(model: &ModelProto) -> Result<Graph, OnnxError> {
+/// Elements that a file may make for each of its bytes: a weight may be copied, transposed and copied again.
+const ELEMENTS_PER_BYTE: usize = 4;
+
+/// Brings a model, decoded from a file of `file_bytes` bytes, to a layer graph.
+pub(super) fn import(model: &ModelProto, file_bytes: usize) -> Result<Graph, OnnxError> {
     let opset = default_opset(model);
     if !(OLDEST_OPSET..=NEWEST_OPSET).contains(&opset) {
         return Err(OnnxError::Opset {
@@ -53,7 +56,8 @@ pub(super) fn import(model: &ModelProto) -> Result<Graph, OnnxError> {
     };
 
     let input_dims = input_dimensions(input)?;
-    let mut importer = Importer::new(&input.name, &input_dims);
+    let budget = FREE_ELEMENTS + ELEMENTS_PER_BYTE * file_bytes;
+    let mut importer = Importer::new(&input.name, &input_dims, budget);
     importer.read_initializers(graph)?;
     let needed = needed_nodes(graph, &output.name);
     for (node, _) in graph.node.iter().zip(needed).filter(|(_, needed)| *needed) {
@@ -268,10 +272,10 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    fn new(input_name: &str, input_dims: &[usize]) -> Self {
+    fn new(input_name: &str, input_dims: &[usize], budget: usize) -> Self {
         let mut importer = Self {
             batch: input_dims[0],
-            budget: ELEMENT_BUDGET,
+            budget,
             values: HashMap::new(),
             layers: Vec::new(),
             materialised: HashMap::new(),
@@ -348,9 +352,9 @@ impl Importer {
 
     /// Counts elements about to be allocated.
     pub fn charge(&mut self, elements: usize) -> Result<(), String> {
-        self.budget = self.budget.checked_sub(elements).ok_or_else(|| {
-            format!("the constants of the file have more than {ELEMENT_BUDGET} elements")
-        })?;
+        let rest = self.budget.checked_sub(elements);
+        self.budget =
+            rest.ok_or("makes too many elements of constants for the size of the file")?;
         Ok(())
     }
 

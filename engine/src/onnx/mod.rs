@@ -64,5 +64,5 @@ pub fn load(bytes: &[u8]) -> Result<Graph, OnnxError> {
     preflight::check(bytes)?;
     let model = schema::ModelProto::decode(bytes)
         .map_err(|error| OnnxError::Malformed(error.to_string()))?;
-    import::import(&model)
+    import::import(&model, bytes.len())
 }

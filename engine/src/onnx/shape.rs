@@ -143,9 +143,13 @@ pub(super) fn reshape(
     Ok(result)
 }
 
-/// Dimensions after `Flatten` at `at`.
+/// Dimensions after `Flatten` at `at`, which may also be the number of dimensions.
 pub(super) fn flatten(dims: &[usize], at: i64) -> Result<Vec<usize>, String> {
-    let at = axis(at, dims.len() + 1)?;
+    let at = if at == dims.len() as i64 {
+        dims.len()
+    } else {
+        axis(at, dims.len())?
+    };
     let count =
         |dims| element_count(dims).ok_or_else(|| format!("dimensions {dims:?} are too large"));
     Ok(vec![count(&dims[..at])?, count(&dims[at..])?])

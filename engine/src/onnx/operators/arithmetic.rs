@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::graph::Operator;
+use crate::graph::{MAX_LAYER_ELEMENTS, Operator};
 use crate::onnx::import::Importer;
 use crate::onnx::node::{Node, Value};
 use crate::onnx::polynomial::{Activation, Polynomial};
@@ -99,14 +99,27 @@ fn operand(
     activation: &Activation,
 ) -> Result<Operand, String> {
     let shape = importer.shape(activation.polynomial.base);
-    if let Some(value) = constant.scalar()
-        && constant.dims.len() <= activation.dims.len()
-    {
+    let extra = activation.dims.len().checked_sub(constant.dims.len());
+    if let (Some(value), Some(_)) = (constant.scalar(), extra) {
         return Ok(Operand::PerChannel(vec![value]));
+    }
+    let is_channel =
+        |(axis, &dim): (usize, &usize)| dim == 1 || extra.is_some_and(|extra| axis + extra == 1);
+    let only_channels = extra.is_some() && constant.dims.iter().enumerate().all(is_channel);
+    if only_channels
+        && activation.dims.get(1) == Some(&shape.channels)
+        && constant.len() == shape.channels
+    {
+        importer.charge(shape.channels)?;
+        return Ok(Operand::PerChannel(constant.to_floats()));
+    }
+    if shape.elements() > MAX_LAYER_ELEMENTS {
+        return Err(format!(
+            "takes a value of more than {MAX_LAYER_ELEMENTS} elements"
+        ));
     }
     let mut sample = activation.dims.clone();
     sample[0] = 1;
-    importer.charge(shape.elements())?;
     let values = constant.broadcast_floats(&sample).map_err(|_| {
         format!(
             "a constant of dimensions {:?} meets a value of dimensions {:?}; supported are constants that are \
@@ -114,15 +127,17 @@ fn operand(
             constant.dims, activation.dims
         )
     })?;
-    let per_channel = values.chunks_exact(shape.height * shape.width);
-    if per_channel
+    let channels = values.chunks_exact(shape.height * shape.width);
+    if channels
         .clone()
         .all(|channel| channel.iter().all(|value| *value == channel[0]))
     {
+        importer.charge(shape.channels)?;
         return Ok(Operand::PerChannel(
-            per_channel.map(|channel| channel[0]).collect(),
+            channels.map(|channel| channel[0]).collect(),
         ));
     }
+    importer.charge(shape.elements())?;
     Ok(Operand::PerElement(values))
 }
 
