@@ -1,5 +1,143 @@
 //! Canonical encoding of a plan and its SHA-256 digest.
+//!
+//! Numbers are 64-bit little-endian (signed ones in two's complement, floats by their IEEE 754 bits), strings and
+//! lists are preceded by their length, each step by a tag. The encoding starts with [`VERSION`].
+
+use sha2::{Digest, Sha256};
+
+use super::{LinearPlan, Padding, Plan, Shape, Step};
+use crate::he::ParameterSet;
+
+/// First bytes of the encoding: changes whenever the meaning of a plan changes.
+const VERSION: &[u8] = b"tacit plan v1";
 
 /// SHA-256 of the canonical encoding of a plan. Client and server compare it before any work is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PlanDigest(pub [u8; 32]);
+
+impl std::fmt::Display for PlanDigest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for PlanDigest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "PlanDigest({self})")
+    }
+}
+
+impl Plan {
+    /// SHA-256 of the canonical encoding.
+    pub fn digest(&self) -> PlanDigest {
+        let mut encoder = Encoder(Sha256::new());
+        encoder.0.update(VERSION);
+        encoder.text(&self.input.name);
+        encoder.numbers(&self.input.dimensions);
+        encoder.number(u64::from(self.input.low.to_bits()));
+        encoder.number(u64::from(self.input.high.to_bits()));
+        encoder.text(&self.output.name);
+        encoder.numbers(&self.output.dimensions);
+        encoder.size(self.output.labels.len());
+        self.output.labels.iter().for_each(|label| encoder.text(label));
+        encoder.size(self.nodes.len());
+        for node in &self.nodes {
+            encoder.step(&node.step);
+            encoder.numbers(&node.inputs);
+            encoder.shape(node.shape);
+            encoder.number(i64::from(node.fraction_bits) as u64);
+            encoder.number(u64::from(node.bits));
+        }
+        PlanDigest(encoder.0.finalize().into())
+    }
+}
+
+struct Encoder(Sha256);
+
+impl Encoder {
+    fn number(&mut self, value: u64) {
+        self.0.update(value.to_le_bytes());
+    }
+
+    fn size(&mut self, value: usize) {
+        self.number(value as u64);
+    }
+
+    fn numbers(&mut self, values: &[usize]) {
+        self.size(values.len());
+        values.iter().for_each(|value| self.size(*value));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.size(text.len());
+        self.0.update(text.as_bytes());
+    }
+
+    fn shape(&mut self, shape: Shape) {
+        [shape.channels, shape.height, shape.width].into_iter().for_each(|size| self.size(size));
+    }
+
+    fn padding(&mut self, padding: Padding) {
+        let Padding { top, left, bottom, right } = padding;
+        [top, left, bottom, right].into_iter().for_each(|size| self.size(size));
+    }
+
+    fn pair(&mut self, pair: [usize; 2]) {
+        pair.into_iter().for_each(|size| self.size(size));
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Input => self.number(0),
+            Step::Linear(linear) => {
+                self.number(1);
+                self.linear(linear);
+            }
+            Step::Square { drop } => {
+                self.number(2);
+                self.number(u64::from(*drop));
+            }
+            Step::Truncate { drop } => {
+                self.number(3);
+                self.number(u64::from(*drop));
+            }
+            Step::SumPool { kernel, stride, padding } => {
+                self.number(4);
+                self.pair(*kernel);
+                self.pair(*stride);
+                self.padding(*padding);
+            }
+            Step::Add => self.number(5),
+            Step::ShiftLeft { amount } => {
+                self.number(6);
+                self.number(u64::from(*amount));
+            }
+            Step::Reshape => self.number(7),
+            Step::Output { drop } => {
+                self.number(8);
+                self.number(u64::from(*drop));
+            }
+        }
+    }
+
+    fn linear(&mut self, linear: &LinearPlan) {
+        let LinearPlan { shape, packing } = linear;
+        self.shape(shape.input);
+        self.shape(shape.output);
+        self.size(shape.groups);
+        self.pair(shape.kernel);
+        self.pair(shape.stride);
+        self.padding(shape.padding);
+        self.pair(shape.dilation);
+        self.number(match packing.parameters {
+            ParameterSet::N4096 => 4096,
+            ParameterSet::N2048 => 2048,
+        });
+        self.size(packing.channel_tile);
+        self.size(packing.output_tile);
+        self.pair(packing.window);
+        self.number(u64::from(packing.upload_bits));
+        self.number(u64::from(packing.response_mask_bits));
+        self.number(u64::from(packing.response_body_bits));
+    }
+}

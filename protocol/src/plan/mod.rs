@@ -5,12 +5,14 @@
 //! A plan that comes from a peer is checked with [`Plan::validate`] before it is used.
 
 mod digest;
+mod fixed_point;
 mod linear;
 mod validate;
 
 pub use digest::PlanDigest;
+pub use fixed_point::InputError;
 pub use linear::{LinearPlan, LinearShape, Packing, Padding};
-pub use validate::PlanError;
+pub use validate::{MAX_ELEMENTS, MAX_NODES, PlanError};
 
 /// Index of a node in [`Plan::nodes`].
 pub type NodeId = usize;

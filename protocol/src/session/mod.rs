@@ -19,6 +19,6 @@
 mod message;
 
 pub use message::{
-    Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared,
-    PreprocessRequest, PreprocessResponse, SessionId,
+    Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
+    PreprocessResponse, SessionId,
 };
