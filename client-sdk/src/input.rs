@@ -50,8 +50,7 @@ mod tests {
 
     fn plan() -> Plan {
         let shape = Shape::new(1, 2, 3);
-        let node =
-            |step, inputs: &[usize]| Node { step, inputs: inputs.to_vec(), shape, fraction_bits: 4, bits: 16 };
+        let node = |step, inputs: &[usize]| Node { step, inputs: inputs.to_vec(), shape, fraction_bits: 4, bits: 16 };
         let plan = Plan {
             input: InputSpec { name: "x".into(), dimensions: vec![1, 2, 3], low: -1.0, high: 1.0 },
             nodes: vec![node(Step::Input, &[]), node(Step::Output { drop: 0 }, &[0])],

@@ -41,8 +41,7 @@ pub(crate) struct Shared {
 impl Model {
     pub(crate) fn new(client: Client, name: String, plan: Plan) -> Self {
         let digest = plan.digest();
-        let shared =
-            Shared { client, name, plan: Arc::new(plan), digest, pool: Pool::new(), keeper: Mutex::new(None) };
+        let shared = Shared { client, name, plan: Arc::new(plan), digest, pool: Pool::new(), keeper: Mutex::new(None) };
         Self { shared: Arc::new(shared) }
     }
 

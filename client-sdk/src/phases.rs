@@ -83,10 +83,7 @@ pub(crate) struct Online {
 
 impl Online {
     /// Uses the session up.
-    pub(crate) fn start(
-        session: ClientSession,
-        input: &Share,
-    ) -> Result<(Self, Vec<pb::OnlineRequest>), ClientError> {
+    pub(crate) fn start(session: ClientSession, input: &Share) -> Result<(Self, Vec<pb::OnlineRequest>), ClientError> {
         let mut meter = Meter::online();
         let (machine, messages) = session.start(input)?;
         let messages = messages.into_iter().map(|message| meter.sent(message)).collect::<Result<_, _>>()?;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use prost::Message as _;
 use tacit_proto::limits::FRAME_BYTES;
 use tacit_protocol::plan::NodeId;
 use tacit_protocol::session::{
@@ -148,15 +147,7 @@ struct Depths {
 
 impl Depths {
     fn new(unprompted: Unprompted) -> Self {
-        Self {
-            unprompted,
-            cause: 0,
-            setup: 0,
-            latest: 0,
-            sent: HashMap::new(),
-            received: HashMap::new(),
-            longest: 0,
-        }
+        Self { unprompted, cause: 0, setup: 0, latest: 0, sent: HashMap::new(), received: HashMap::new(), longest: 0 }
     }
 
     fn sent(&mut self, subject: Subject) {
@@ -267,6 +258,7 @@ impl Measured for OnlineResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message as _;
     use tacit_proto::pb;
     use tacit_protocol::session::{MessageKind, SessionId};
 
@@ -321,8 +313,7 @@ mod tests {
     fn bytes_are_those_of_the_wire() {
         let mut meter = Meter::online();
         let open: pb::OnlineRequest = meter.sent(OnlineRequest::Open(SessionId([7; 16]))).unwrap();
-        let message =
-            Message { session: 0, node: 0, kind: MessageKind::MaskedInput, offset: 0, data: vec![1; 1000] };
+        let message = Message { session: 0, node: 0, kind: MessageKind::MaskedInput, offset: 0, data: vec![1; 1000] };
         let step: pb::OnlineRequest = meter.sent(OnlineRequest::Step(message)).unwrap();
         let message = Message { session: 0, node: 2, kind: MessageKind::Opening, offset: 0, data: vec![1; 50] };
         let answer = pb::OnlineResponse::try_from(OnlineResponse::Step(message)).unwrap();

@@ -6,12 +6,14 @@
 
 mod check;
 mod linear;
+mod model;
 mod plan;
 mod session;
 
 #[cfg(test)]
 mod tests;
 
+pub use model::{ModelSummary, ServedModel};
 pub use plan::digest;
 pub use session::model_name;
 
