@@ -1,0 +1,49 @@
+//! `.npy` arrays.
+
+use ndarray::{ArrayD, ArrayViewD};
+use ndarray_npy::{ReadNpyExt, ViewNpyError, ViewNpyExt};
+
+use super::{DataError, Elements};
+
+/// Longest header, and most brackets in it: a shape and a type need no more.
+const HEADER_BYTES: usize = 4096;
+const HEADER_BRACKETS: usize = 16;
+
+/// Decodes a `.npy` file of float32 or uint8 elements. The length of the data is checked before anything is allocated.
+pub(super) fn decode(bytes: &[u8]) -> Result<Elements, DataError> {
+    check_header(bytes)?;
+    match ArrayViewD::<u8>::view_npy(bytes) {
+        Ok(pixels) => return Ok(Elements::Pixels(pixels.to_owned())),
+        Err(ViewNpyError::WrongDescriptor(_)) => {}
+        Err(error) => return Err(DataError::Npy(error.to_string())),
+    }
+    match ArrayViewD::<f32>::view_npy(bytes) {
+        Ok(numbers) => Ok(Elements::Numbers(numbers.to_owned())),
+        // The length is right; only the buffer does not start at a multiple of four.
+        Err(ViewNpyError::MisalignedData) => {
+            ArrayD::read_npy(bytes).map(Elements::Numbers).map_err(|error| DataError::Npy(error.to_string()))
+        }
+        Err(ViewNpyError::WrongDescriptor(found)) => Err(DataError::ElementType(found.to_string())),
+        Err(ViewNpyError::NonNativeEndian) => {
+            Err(DataError::ElementType("float32 in another byte order".to_string()))
+        }
+        Err(error) => Err(DataError::Npy(error.to_string())),
+    }
+}
+
+/// The header's parser is recursive: refuses a header that would lead it deep.
+fn check_header(bytes: &[u8]) -> Result<(), DataError> {
+    let malformed = |reason: &str| Err(DataError::Npy(reason.to_string()));
+    let Some((b"\x93NUMPY", rest)) = bytes.split_at_checked(6) else { return malformed("wrong magic bytes") };
+    let (length, rest) = match rest {
+        [1, _, low, high, rest @ ..] => (u32::from(u16::from_le_bytes([*low, *high])), rest),
+        [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]), rest),
+        _ => return malformed("unknown version"),
+    };
+    let Some(header) = rest.get(..length as usize) else { return malformed("truncated header") };
+    let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
+    if header.len() > HEADER_BYTES || brackets > HEADER_BRACKETS {
+        return malformed("a header that is not one of a plain array");
+    }
+    Ok(())
+}

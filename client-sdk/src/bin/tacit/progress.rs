@@ -1,0 +1,40 @@
+//! A progress bar on standard error, if that is a terminal and the work is long.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Steps of preparing and inferring.
+#[derive(Clone)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Two steps for each of `inputs` inputs.
+    pub(crate) fn new(inputs: usize) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(2 * inputs as u64), ProgressDrawTarget::stderr());
+        if std::io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {percent:>3} % {eta}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar.enable_steady_tick(Duration::from_millis(200));
+        } else {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Self(bar)
+    }
+
+    /// Names what is being done.
+    pub(crate) fn phase(&self, name: &'static str) {
+        self.0.set_message(name);
+    }
+
+    /// One session was prepared, or one input inferred.
+    pub(crate) fn step(&self) {
+        self.0.inc(1);
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,244 @@
+//! The service of the test server.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tacit_proto::{Reason, pb};
+use tacit_protocol::session::{
+    OnlineRequest, Prepared, PreprocessRequest, PreprocessResponse, PreprocessServer, ServerModel, ServerSession,
+    SessionError, SessionId, predict,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::network::NETWORK;
+
+/// What a server can do wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Says nothing on streams.
+    Silent,
+    /// Ends `Online` streams after their first message.
+    EndsEarly,
+    /// Answers online with a message that breaks the schema.
+    EmptyMessage,
+    /// Answers online with a message of another step.
+    WrongStep,
+    /// Announces a digest that is not the plan's.
+    WrongDigest,
+    /// Sends a plan that breaks a rule.
+    InvalidPlan,
+    /// Follows another plan than it told.
+    ModelChanged,
+    /// Is overloaded.
+    Busy,
+}
+
+/// What tests see and change.
+pub struct State {
+    pub fault: Mutex<Fault>,
+    pub sessions: Mutex<HashMap<SessionId, ServerSession>>,
+    pub lifetime_seconds: AtomicU64,
+    pub online_calls: AtomicUsize,
+    pub preprocess_calls: AtomicUsize,
+    pub stop: Notify,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            fault: Mutex::default(),
+            sessions: Mutex::default(),
+            lifetime_seconds: AtomicU64::new(600),
+            online_calls: AtomicUsize::default(),
+            preprocess_calls: AtomicUsize::default(),
+            stop: Notify::new(),
+        }
+    }
+}
+
+impl State {
+    pub fn set_fault(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    pub fn forget_sessions(&self) {
+        self.sessions.lock().unwrap().clear();
+    }
+
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap()
+    }
+}
+
+pub struct Service(pub Arc<State>);
+
+type Answers<T> = mpsc::Sender<Result<T, Status>>;
+
+fn session_status(error: SessionError) -> Status {
+    match error {
+        SessionError::Digest => Reason::DigestMismatch.status("another plan"),
+        error => Reason::InvalidMessage.status(error.to_string()),
+    }
+}
+
+fn left<T>(_: T) -> Status {
+    Status::cancelled("the client has left")
+}
+
+async fn preprocess(
+    state: &State,
+    mut requests: Streaming<pb::PreprocessRequest>,
+    answers: &Answers<pb::PreprocessResponse>,
+) -> Result<(), Status> {
+    let mut machine = None;
+    while let Some(request) = requests.message().await? {
+        match state.fault() {
+            Fault::Silent => continue,
+            Fault::ModelChanged => return Err(Reason::DigestMismatch.status("another plan")),
+            Fault::Busy => return Err(Reason::Capacity.status("too many sessions")),
+            _ => {}
+        }
+        let mut responses = Vec::new();
+        match (PreprocessRequest::try_from(request)?, &mut machine) {
+            (PreprocessRequest::Open(open), None) => {
+                let model: Arc<dyn ServerModel> = NETWORK.clone();
+                let (opened, first) = PreprocessServer::open(model, open).map_err(session_status)?;
+                machine = Some(opened);
+                responses = first;
+            }
+            (request, Some(machine)) => {
+                let progress = machine.handle(request).map_err(session_status)?;
+                responses.extend(progress.messages);
+                for (session, prepared) in progress.prepared {
+                    let id = SessionId::random().map_err(|error| Status::internal(error.to_string()))?;
+                    state.sessions.lock().unwrap().insert(id, prepared);
+                    let lifetime_seconds = state.lifetime_seconds.load(Ordering::SeqCst);
+                    responses.push(PreprocessResponse::Prepared(Prepared { session, id, lifetime_seconds }));
+                }
+            }
+            _ => return Err(Reason::OutOfOrder.status("open comes first")),
+        }
+        for response in responses {
+            answers.send(Ok(response.try_into()?)).await.map_err(left)?;
+        }
+    }
+    Ok(())
+}
+
+async fn online(
+    state: &State,
+    mut requests: Streaming<pb::OnlineRequest>,
+    answers: &Answers<pb::OnlineResponse>,
+) -> Result<(), Status> {
+    let mut machine = None;
+    while let Some(request) = requests.message().await? {
+        let fault = state.fault();
+        match (fault, OnlineRequest::try_from(request)?, &mut machine) {
+            (Fault::Silent, _, _) => continue,
+            (Fault::EndsEarly, _, _) => return Ok(()),
+            (Fault::EmptyMessage, _, _) => {
+                answers.send(Ok(pb::OnlineResponse::default())).await.map_err(left)?;
+            }
+            (Fault::WrongStep, _, _) => {
+                let piece = pb::Piece { node: 5, data: vec![1], ..Default::default() };
+                let payload = Some(pb::online_response::Payload::OutputShare(piece));
+                answers.send(Ok(pb::OnlineResponse { payload })).await.map_err(left)?;
+            }
+            (_, OnlineRequest::Open(id), None) => {
+                let session = state.sessions.lock().unwrap().remove(&id);
+                let session = session.ok_or_else(|| Reason::UnknownSession.status("no such session"))?;
+                machine = Some(session.start(NETWORK.clone()).map_err(session_status)?);
+            }
+            (_, request, Some(machine)) => {
+                for response in machine.handle(request).map_err(session_status)? {
+                    answers.send(Ok(response.try_into()?)).await.map_err(left)?;
+                }
+            }
+            _ => return Err(Reason::OutOfOrder.status("open comes first")),
+        }
+    }
+    Ok(())
+}
+
+/// Runs a call on a task; ends it when the server stops.
+macro_rules! spawn_call {
+    ($state:expr, $run:ident, $request:expr) => {{
+        let (answers, stream) = mpsc::channel(16);
+        let state = $state.clone();
+        let requests = $request.into_inner();
+        tokio::spawn(async move {
+            let result = tokio::select! {
+                result = $run(&state, requests, &answers) => result,
+                () = state.stop.notified() => Err(Status::unavailable("shutting down")),
+            };
+            if let Err(status) = result {
+                let _ = answers.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }};
+}
+
+#[tonic::async_trait]
+impl pb::private_inference_server::PrivateInference for Service {
+    type PreprocessStream = ReceiverStream<Result<pb::PreprocessResponse, Status>>;
+    type OnlineStream = ReceiverStream<Result<pb::OnlineResponse, Status>>;
+
+    async fn list_models(
+        &self,
+        _: Request<pb::ListModelsRequest>,
+    ) -> Result<Response<pb::ListModelsResponse>, Status> {
+        let plan = NETWORK.plan();
+        let model = pb::ModelSummary {
+            name: "tiny".into(),
+            digest: plan.digest().0.to_vec(),
+            input: Some((&plan.input).try_into()?),
+            output_dimensions: vec![2],
+            prediction: Some(predict(plan).into()),
+        };
+        Ok(Response::new(pb::ListModelsResponse { models: vec![model] }))
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<pb::GetModelRequest>,
+    ) -> Result<Response<pb::GetModelResponse>, Status> {
+        let name = request.into_inner().name;
+        if name != "tiny" {
+            return Err(Reason::UnknownModel.status("no such model"));
+        }
+        let plan = NETWORK.plan();
+        let mut wire = pb::Plan::try_from(&**plan)?;
+        let mut digest = plan.digest().0.to_vec();
+        match self.0.fault() {
+            Fault::WrongDigest => digest[0] ^= 1,
+            Fault::InvalidPlan => wire.nodes[3].fraction_bits += 1,
+            _ => {}
+        }
+        let prediction = Some(predict(plan).into());
+        let model = pb::Model { name, digest, plan: Some(wire), prediction };
+        Ok(Response::new(pb::GetModelResponse { model: Some(model) }))
+    }
+
+    async fn preprocess(
+        &self,
+        request: Request<Streaming<pb::PreprocessRequest>>,
+    ) -> Result<Response<Self::PreprocessStream>, Status> {
+        self.0.preprocess_calls.fetch_add(1, Ordering::SeqCst);
+        spawn_call!(self.0, preprocess, request)
+    }
+
+    async fn online(
+        &self,
+        request: Request<Streaming<pb::OnlineRequest>>,
+    ) -> Result<Response<Self::OnlineStream>, Status> {
+        self.0.online_calls.fetch_add(1, Ordering::SeqCst);
+        spawn_call!(self.0, online, request)
+    }
+}
