@@ -19,3 +19,35 @@ pub struct PublicKey {
     /// Coefficients of the body, all 64 bits.
     pub body: Vec<u64>,
 }
+#[derive(Debug, thiserror::Error)]
+#[error("he")]
+pub struct HeError;
+pub trait ClientEngine: Send + Sync {
+    fn public_key(&self) -> Result<PublicKey, HeError>;
+}
+pub trait ClientBackend: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn generate(&self, set: ParameterSet) -> Result<Box<dyn ClientEngine>, HeError>;
+}
+pub struct NativeBackend;
+impl ClientBackend for NativeBackend {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+    fn generate(&self, _: ParameterSet) -> Result<Box<dyn ClientEngine>, HeError> {
+        Err(HeError)
+    }
+}
+pub struct PreparedLinear;
+pub struct PreparedPublicKey;
+impl PreparedPublicKey {
+    pub fn new(_: &PublicKey) -> Result<Self, HeError> {
+        Err(HeError)
+    }
+}
+pub fn message_lengths(_: &crate::plan::LinearPlan) -> (usize, usize) {
+    (0, 0)
+}
+pub fn public_key_len(_: ParameterSet) -> usize {
+    0
+}

@@ -7,6 +7,8 @@
 mod digest;
 mod fixed_point;
 mod linear;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use digest::PlanDigest;

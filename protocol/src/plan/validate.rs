@@ -43,6 +43,9 @@ impl Plan {
         for (index, node) in self.nodes.iter().enumerate() {
             self.validate_node(index, node).map_err(|reason| PlanError::Node { node: index, reason })?;
         }
+        if !self.nodes.iter().any(|node| matches!(node.step, Step::Linear(_))) {
+            return whole("there is no linear step, so nothing to compute");
+        }
         if !dimensions_match(&self.input.dimensions, self.input_shape()) {
             return whole("the input dimensions do not match the input node");
         }

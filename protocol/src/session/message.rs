@@ -2,10 +2,21 @@
 
 use crate::he::PublicKey;
 use crate::plan::{NodeId, PlanDigest};
+use crate::random::RandomError;
+use rand::{TryRng, rngs::SysRng};
 
 /// Random 128-bit name of a prepared session. Whoever knows it can use the session up, so it is not logged whole.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u8; 16]);
+
+impl SessionId {
+    /// A fresh name from the system's random generator.
+    pub fn random() -> Result<Self, RandomError> {
+        let mut bytes = [0; 16];
+        SysRng.try_fill_bytes(&mut bytes).map_err(|_| RandomError)?;
+        Ok(Self(bytes))
+    }
+}
 
 impl std::fmt::Debug for SessionId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -16,9 +16,25 @@
 //!              logits
 //! ```
 
+mod assembly;
+mod error;
+mod layout;
 mod message;
+mod model;
+mod online_client;
+mod online_server;
+mod predict;
+mod preprocess_client;
+mod preprocess_server;
 
+pub use error::{Blame, SessionError};
 pub use message::{
     Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
     PreprocessResponse, SessionId,
 };
+pub use model::ServerModel;
+pub use online_client::{ClientSession, OnlineClient, OnlineProgress};
+pub use online_server::{OnlineServer, ServerSession};
+pub use predict::{PhasePrediction, Prediction, predict};
+pub use preprocess_client::{ClientProgress, PreprocessClient};
+pub use preprocess_server::{PreprocessServer, ServerProgress};

@@ -1,0 +1,93 @@
+//! What each node of a plan sends and consumes: lengths of all messages, places of all transfers.
+
+use super::message::MessageKind;
+use crate::he::message_lengths;
+use crate::ot;
+use crate::plan::{NodeId, Plan, Step};
+use crate::steps::{output, square::SquareLayout, truncate::TruncateLayout};
+
+/// Message lengths and transfer positions of one session of a plan.
+pub(super) struct SessionLayout {
+    nodes: Vec<NodeLayout>,
+    /// Transfers of one session in which the client chooses, in whole blocks.
+    pub(super) client_transfers: u64,
+    /// Transfers of one session in which the server chooses, in whole blocks.
+    pub(super) server_transfers: u64,
+}
+
+struct NodeLayout {
+    kind: NodeKind,
+    client_transfer: u64,
+    server_transfer: u64,
+}
+
+enum NodeKind {
+    Input { elements: usize },
+    Linear { upload: usize, response: usize },
+    Square(SquareLayout),
+    Truncate(TruncateLayout),
+    Local,
+    Output { length: usize },
+}
+
+impl SessionLayout {
+    /// The layout of a validated plan.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let mut layout = Self { nodes: Vec::with_capacity(plan.nodes.len()), client_transfers: 0, server_transfers: 0 };
+        for node in &plan.nodes {
+            let elements = node.shape.elements();
+            let kind = match &node.step {
+                Step::Input => NodeKind::Input { elements },
+                Step::Linear(linear) => {
+                    let (upload, response) = message_lengths(linear);
+                    NodeKind::Linear { upload, response }
+                }
+                Step::Square { drop } => NodeKind::Square(SquareLayout { elements, drop: *drop }),
+                Step::Truncate { drop } => NodeKind::Truncate(TruncateLayout { elements, drop: *drop }),
+                Step::SumPool { .. } | Step::Add | Step::ShiftLeft { .. } | Step::Reshape => NodeKind::Local,
+                Step::Output { drop } => NodeKind::Output { length: output::message_len(elements, *drop) },
+            };
+            let (client, server) = match &kind {
+                NodeKind::Square(square) => (square.client_transfers(), elements),
+                NodeKind::Truncate(_) => (0, elements),
+                _ => (0, 0),
+            };
+            let (client_transfer, server_transfer) = (layout.client_transfers, layout.server_transfers);
+            layout.nodes.push(NodeLayout { kind, client_transfer, server_transfer });
+            layout.client_transfers += ot::padded(client) as u64;
+            layout.server_transfers += ot::padded(server) as u64;
+        }
+        layout
+    }
+
+    /// Bytes of a logical message, or `None` if the node has no such message.
+    pub(super) fn message_len(&self, node: NodeId, kind: MessageKind) -> Option<usize> {
+        use MessageKind::*;
+        Some(match (&self.nodes.get(node)?.kind, kind) {
+            (NodeKind::Input { elements }, MaskedInput) => 4 * elements,
+            (NodeKind::Linear { upload, .. }, MaskCiphertexts) => *upload,
+            (NodeKind::Linear { response, .. }, LinearResponses) => *response,
+            (NodeKind::Square(square), ShareChoices) => square.share_choices_len(),
+            (NodeKind::Square(square), ServerCorrelations) => square.server_correlations_len(),
+            (NodeKind::Square(square), ClientCorrections) => square.client_corrections_len(),
+            (NodeKind::Square(square), Opening) => square.opening_len(),
+            (NodeKind::Square(square), MaskedResult) => square.result_len(),
+            (NodeKind::Truncate(truncate), ServerCorrelations) => truncate.server_correlations_len(),
+            (NodeKind::Truncate(truncate), ClientCorrections) => truncate.client_corrections_len(),
+            (NodeKind::Truncate(truncate), Opening) => truncate.opening_len(),
+            (NodeKind::Truncate(truncate), MaskedResult) => truncate.result_len(),
+            (NodeKind::Output { length }, OutputShare) => *length,
+            _ => return None,
+        })
+    }
+
+    /// Index on the connection of a node's first transfer in which the client chooses.
+    pub(super) fn client_transfer(&self, session: u32, node: NodeId) -> u64 {
+        u64::from(session) * self.client_transfers + self.nodes[node].client_transfer
+    }
+
+    /// Index on the connection of a node's first transfer in which the server chooses.
+    pub(super) fn server_transfer(&self, session: u32, node: NodeId) -> u64 {
+        u64::from(session) * self.server_transfers + self.nodes[node].server_transfer
+    }
+}

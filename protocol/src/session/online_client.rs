@@ -1,0 +1,121 @@
+//! Online phase, the client's side: an input in, logits out.
+
+use std::sync::Arc;
+
+use super::assembly::{Assembly, split};
+use super::error::SessionError;
+use super::layout::SessionLayout;
+use super::message::{Message, MessageKind, OnlineRequest, OnlineResponse, SessionId};
+use crate::plan::{NodeId, Plan, Step};
+use crate::share::Share;
+use crate::steps::output;
+use crate::steps::square::SquareClient;
+use crate::steps::truncate::TruncateClient;
+
+/// A prepared session. Used at most once: [`ClientSession::start`] consumes it. Wiped on drop.
+pub struct ClientSession {
+    pub(super) id: SessionId,
+    pub(super) lifetime_seconds: u64,
+    pub(super) plan: Arc<Plan>,
+    pub(super) layout: Arc<SessionLayout>,
+    pub(super) input_mask: Share,
+    /// One entry per node, `Some` for interactive steps.
+    pub(super) steps: Vec<Option<ClientStep>>,
+    pub(super) output_share: Share,
+}
+
+/// The client's part of an interactive step, ready for the online phase.
+pub(super) enum ClientStep {
+    Square(SquareClient),
+    Truncate(TruncateClient),
+}
+
+impl ClientSession {
+    /// The session's name on the server.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Seconds from its preparation until the server forgets the session.
+    pub fn lifetime_seconds(&self) -> u64 {
+        self.lifetime_seconds
+    }
+
+    /// Uses the session up: gives the first messages for `input` ([`Plan::encode_input`]).
+    ///
+    /// # Errors
+    /// A wrong number of elements; nothing may be sent then.
+    pub fn start(self, input: &Share) -> Result<(OnlineClient, Vec<OnlineRequest>), SessionError> {
+        let expected = self.input_mask.len();
+        if input.len() != expected {
+            return Err(SessionError::InputLength { expected, got: input.len() });
+        }
+        let masked = input.iter().zip(self.input_mask.iter()).flat_map(|(x, r)| x.wrapping_sub(*r).to_le_bytes());
+        let mut messages = vec![OnlineRequest::Open(self.id)];
+        messages.extend(split(0, 0, MessageKind::MaskedInput, masked.collect()).map(OnlineRequest::Step));
+        let client = OnlineClient { session: self, node: 0, inbox: Assembly::default() };
+        Ok((client, messages))
+    }
+}
+
+impl std::fmt::Debug for ClientSession {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ClientSession({:?})", self.id)
+    }
+}
+
+/// A session in its online phase.
+pub struct OnlineClient {
+    session: ClientSession,
+    /// All interactive nodes before this one are done.
+    node: NodeId,
+    inbox: Assembly,
+}
+
+/// What [`OnlineClient::handle`] gives.
+pub enum OnlineProgress {
+    /// To be sent; more messages of the server follow.
+    Continue(Vec<OnlineRequest>),
+    /// The logits on the ring: [`Plan::decode_output`] makes numbers of them.
+    Finished(Vec<u32>),
+}
+
+impl OnlineClient {
+    /// Takes one message of the server.
+    ///
+    /// # Errors
+    /// Any message that does not fit the state; the session is lost then.
+    pub fn handle(&mut self, response: OnlineResponse) -> Result<OnlineProgress, SessionError> {
+        let OnlineResponse::Step(message) = response;
+        let ClientSession { plan, layout, steps, output_share, .. } = &mut self.session;
+        while steps.get(self.node).is_some_and(Option::is_none) && self.node + 1 < plan.nodes.len() {
+            self.node += 1;
+        }
+        let Message { session, node, kind, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node, kind };
+        let step = plan.nodes.get(self.node).map(|node| &node.step);
+        let expected = match step {
+            Some(Step::Output { .. }) => MessageKind::OutputShare,
+            Some(_) => MessageKind::Opening,
+            None => return Err(unexpected),
+        };
+        if session != 0 || node != self.node || kind != expected {
+            return Err(unexpected);
+        }
+        let length = layout.message_len(node, kind).ok_or(unexpected)?;
+        let Some(data) = self.inbox.add(message, length)? else { return Ok(OnlineProgress::Continue(Vec::new())) };
+        if let Some(Step::Output { drop }) = step {
+            // Past the last node: whatever comes now is unexpected.
+            self.node = plan.nodes.len();
+            return Ok(OnlineProgress::Finished(output::client_reconstruct(output_share, *drop, &data)));
+        }
+        let result = match steps[node].take() {
+            Some(ClientStep::Square(square)) => square.finish(&data),
+            Some(ClientStep::Truncate(truncate)) => truncate.finish(&data),
+            None => return Err(SessionError::UnexpectedStep { node, kind }),
+        };
+        Ok(OnlineProgress::Continue(
+            split(0, node, MessageKind::MaskedResult, result).map(OnlineRequest::Step).collect(),
+        ))
+    }
+}

@@ -1,0 +1,186 @@
+//! Online phase, the server's side: computes on its shares, one round trip per interactive step.
+
+use std::sync::Arc;
+
+use super::assembly::{Assembly, split};
+use super::error::SessionError;
+use super::layout::SessionLayout;
+use super::message::{MessageKind, OnlineRequest, OnlineResponse};
+use super::model::ServerModel;
+use crate::plan::{NodeId, PlanDigest, Step};
+use crate::share::Share;
+use crate::steps::square::SquareServer;
+use crate::steps::truncate::TruncateServer;
+use crate::steps::{local, output};
+
+/// A prepared session. Used at most once: [`ServerSession::start`] consumes it. Wiped on drop.
+pub struct ServerSession {
+    pub(super) digest: PlanDigest,
+    /// One entry per node, `Some` for linear and interactive steps.
+    pub(super) steps: Vec<Option<ServerStep>>,
+}
+
+/// The server's part of a step, ready for the online phase.
+pub(super) enum ServerStep {
+    /// `s`, its share of `W r`.
+    Linear(Share),
+    Square(SquareServer),
+    Truncate(TruncateServer),
+}
+
+impl ServerSession {
+    /// Digest of the plan that the session was prepared for.
+    pub fn digest(&self) -> PlanDigest {
+        self.digest
+    }
+
+    /// Memory held, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let steps = self.steps.iter().flatten().map(|step| match step {
+            ServerStep::Linear(share) => 4 * share.len(),
+            ServerStep::Square(square) => square.memory_bytes(),
+            ServerStep::Truncate(truncate) => truncate.memory_bytes(),
+        });
+        size_of::<Self>() + self.steps.len() * size_of::<Option<ServerStep>>() + steps.sum::<usize>()
+    }
+
+    /// Uses the session up.
+    ///
+    /// # Errors
+    /// [`SessionError::Digest`] if `model` is not the one that the session was prepared for.
+    pub fn start(self, model: Arc<dyn ServerModel>) -> Result<OnlineServer, SessionError> {
+        let plan = model.plan().clone();
+        if model.digest() != self.digest || plan.nodes.len() != self.steps.len() {
+            return Err(SessionError::Digest);
+        }
+        let mut last_use = vec![0; plan.nodes.len()];
+        for (id, node) in plan.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|input| last_use[*input] = id);
+        }
+        let values = plan.nodes.iter().map(|_| None).collect();
+        let layout = SessionLayout::new(&plan);
+        Ok(OnlineServer {
+            model,
+            layout,
+            steps: self.steps,
+            values,
+            last_use,
+            node: 0,
+            half: None,
+            inbox: Assembly::default(),
+        })
+    }
+}
+
+impl std::fmt::Debug for ServerSession {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ServerSession({} steps)", self.steps.len())
+    }
+}
+
+/// A session in its online phase.
+pub struct OnlineServer {
+    model: Arc<dyn ServerModel>,
+    layout: SessionLayout,
+    steps: Vec<Option<ServerStep>>,
+    /// The server's share of each node's value, while it is needed.
+    values: Vec<Option<Share>>,
+    /// For each node the last one that takes its value.
+    last_use: Vec<NodeId>,
+    /// The node whose message is awaited.
+    node: NodeId,
+    /// `z_s` of the interactive step whose answer is awaited.
+    half: Option<Share>,
+    inbox: Assembly,
+}
+
+impl OnlineServer {
+    /// Takes one message of the client.
+    ///
+    /// # Errors
+    /// Any message that does not fit the state; the session is lost then.
+    pub fn handle(&mut self, request: OnlineRequest) -> Result<Vec<OnlineResponse>, SessionError> {
+        let OnlineRequest::Step(message) = request else {
+            return Err(SessionError::Unexpected("a second Open"));
+        };
+        let (node, kind) = (message.node, message.kind);
+        let unexpected = SessionError::UnexpectedStep { node, kind };
+        let expected = if self.node == 0 { MessageKind::MaskedInput } else { MessageKind::MaskedResult };
+        if message.session != 0 || node != self.node || kind != expected {
+            return Err(unexpected);
+        }
+        let length = self.layout.message_len(node, kind).ok_or(unexpected)?;
+        let Some(data) = self.inbox.add(message, length)? else { return Ok(Vec::new()) };
+        let received = data.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+        let value = match self.half.take() {
+            Some(half) => half.iter().zip(received).map(|(half, other)| half.wrapping_add(other)).collect(),
+            None => received.collect::<Vec<_>>(),
+        };
+        self.values[node] = Some(Share(value));
+        self.advance()
+    }
+
+    /// Whether the logits were sent.
+    pub fn is_finished(&self) -> bool {
+        self.node == self.values.len()
+    }
+
+    /// Computes up to the next message.
+    fn advance(&mut self) -> Result<Vec<OnlineResponse>, SessionError> {
+        let plan = self.model.plan().clone();
+        for (id, node) in plan.nodes.iter().enumerate().skip(self.node + 1) {
+            self.node = id;
+            let inputs: Option<Vec<&Share>> = node.inputs.iter().map(|input| self.values[*input].as_ref()).collect();
+            let inputs = inputs.ok_or(SessionError::Model(id))?;
+            let (kind, data) = match (&node.step, self.steps[id].take()) {
+                (Step::Linear(_), Some(ServerStep::Linear(mask_share))) => {
+                    let mut accumulators = Share::zeros(node.shape.elements());
+                    self.model.linear(id, inputs[0], &mut accumulators);
+                    for (accumulator, share) in accumulators.iter_mut().zip(mask_share.iter()) {
+                        *accumulator = accumulator.wrapping_add(*share);
+                    }
+                    self.store(id, accumulators, &node.inputs);
+                    continue;
+                }
+                (Step::Square { .. }, Some(ServerStep::Square(square))) => {
+                    let (opening, half) = square.open(inputs[0]);
+                    self.half = Some(half);
+                    (MessageKind::Opening, opening)
+                }
+                (Step::Truncate { .. }, Some(ServerStep::Truncate(truncate))) => {
+                    let (opening, half) = truncate.open(inputs[0]);
+                    self.half = Some(half);
+                    (MessageKind::Opening, opening)
+                }
+                (Step::Output { drop }, _) => {
+                    let revealed = output::server_reveal(inputs[0], *drop);
+                    self.node = plan.nodes.len();
+                    (MessageKind::OutputShare, revealed)
+                }
+                (step, _) => {
+                    let shape = plan.nodes[node.inputs[0]].shape;
+                    let value = local::evaluate(step, &inputs, shape, node.shape).ok_or(SessionError::Model(id))?;
+                    self.store(id, value, &node.inputs);
+                    continue;
+                }
+            };
+            self.forget(id, &node.inputs);
+            return Ok(split(0, id, kind, data).map(OnlineResponse::Step).collect());
+        }
+        Ok(Vec::new())
+    }
+
+    fn store(&mut self, id: NodeId, value: Share, inputs: &[NodeId]) {
+        self.values[id] = Some(value);
+        self.forget(id, inputs);
+    }
+
+    /// Drops the values whose last use this was.
+    fn forget(&mut self, id: NodeId, inputs: &[NodeId]) {
+        for input in inputs {
+            if self.last_use[*input] == id {
+                self.values[*input] = None;
+            }
+        }
+    }
+}

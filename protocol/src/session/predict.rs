@@ -1,0 +1,105 @@
+//! What a session costs, from the plan alone.
+
+use super::layout::SessionLayout;
+use super::message::MessageKind;
+use crate::he::public_key_len;
+use crate::ot;
+use crate::plan::{NodeId, Plan, Step};
+
+/// Bytes, round trips and transfers of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// Keys and base transfers, once per `Preprocess` stream; its round trip is counted in `preprocessing`.
+    pub setup: PhasePrediction,
+    /// Each session of a stream.
+    pub preprocessing: PhasePrediction,
+    /// The online phase.
+    pub online: PhasePrediction,
+}
+
+/// Cost of one phase, counting the data of all messages without their framing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhasePrediction {
+    /// Bytes from client to server.
+    pub bytes_sent: u64,
+    /// Bytes from server to client.
+    pub bytes_received: u64,
+    /// Times that the client waits for an answer to what it sent last.
+    pub round_trips: u32,
+    /// Random oblivious transfers, both directions, in whole blocks.
+    pub transfers: u64,
+}
+
+/// The cost of a session of a validated plan.
+pub fn predict(plan: &Plan) -> Prediction {
+    use MessageKind::*;
+    let layout = SessionLayout::new(plan);
+    let sum = |kinds: &[MessageKind]| -> u64 {
+        let lengths = (0..plan.nodes.len()).flat_map(|node| kinds.iter().map(move |kind| (node, *kind)));
+        lengths.filter_map(|(node, kind)| layout.message_len(node, kind)).map(|length| length as u64).sum()
+    };
+    let mut sets: Vec<_> = linear_nodes(plan).map(|linear| linear.packing.parameters).collect();
+    sets.sort();
+    sets.dedup();
+    let keys: usize = sets.into_iter().map(public_key_len).sum();
+    let base = (ot::BASE_FIRST_LEN + ot::BASE_REPLY_LEN) as u64;
+    Prediction {
+        setup: PhasePrediction { bytes_sent: keys as u64 + base, bytes_received: base, round_trips: 0, transfers: 0 },
+        preprocessing: PhasePrediction {
+            bytes_sent: sum(&[MaskCiphertexts, ShareChoices, ClientCorrections]),
+            bytes_received: sum(&[LinearResponses, ServerCorrelations]),
+            round_trips: preprocessing_round_trips(plan),
+            transfers: layout.client_transfers + layout.server_transfers,
+        },
+        online: PhasePrediction {
+            bytes_sent: sum(&[MaskedInput, MaskedResult]),
+            bytes_received: sum(&[Opening, OutputShare]),
+            round_trips: 1 + plan.nodes.iter().filter(|node| is_interactive(&node.step)).count() as u32,
+            transfers: 0,
+        },
+    }
+}
+
+fn linear_nodes(plan: &Plan) -> impl Iterator<Item = &crate::plan::LinearPlan> {
+    plan.nodes.iter().filter_map(|node| match &node.step {
+        Step::Linear(linear) => Some(linear),
+        _ => None,
+    })
+}
+
+fn is_interactive(step: &Step) -> bool {
+    matches!(step, Step::Square { .. } | Step::Truncate { .. })
+}
+
+/// Round trips of a stream that prepares one session: the longest chain of answers that wait for each other.
+///
+/// A mask is encrypted as soon as the client knows it, at once where it was drawn; the choices of a square wait for
+/// the response that its input share comes from and for the set-up of the transfers; `Prepared` answers the last
+/// corrections.
+fn preprocessing_round_trips(plan: &Plan) -> u32 {
+    // For each node: the number of answers after which the client knows its share.
+    let mut known: Vec<u32> = Vec::with_capacity(plan.nodes.len());
+    let mut last = 1;
+    for node in &plan.nodes {
+        let input = node.inputs.iter().map(|input: &NodeId| known[*input]).max().unwrap_or(0);
+        known.push(match &node.step {
+            Step::Input => 0,
+            Step::Linear(_) => {
+                last = last.max(input + 1);
+                input + 1
+            }
+            Step::Square { .. } => {
+                // Choices out, correlations back, corrections out, prepared back.
+                last = last.max(input.max(1) + 2);
+                0
+            }
+            Step::Truncate { .. } => {
+                // Rows come with the answer to the set-up, corrections go out, prepared comes back.
+                last = last.max(input.max(2) + 1);
+                0
+            }
+            _ => input,
+        });
+    }
+    last
+}

@@ -1,0 +1,265 @@
+//! Preprocessing, the server's side: encrypted masks in, prepared sessions out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::assembly::{Assembly, split};
+use super::error::SessionError;
+use super::layout::SessionLayout;
+use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, PreprocessResponse};
+use super::model::ServerModel;
+use super::online_server::{ServerSession, ServerStep};
+use crate::he::{ParameterSet, PreparedPublicKey};
+use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::plan::{NodeId, Plan, Step};
+use crate::random::Seed;
+use crate::steps::linear;
+use crate::steps::square::{SquareLayout, SquareServerPending};
+use crate::steps::truncate::{TruncateLayout, TruncateServerPending};
+
+/// Most sessions of a batch that a client may have open at the same time.
+const MAX_SESSIONS_IN_FLIGHT: usize = 8;
+
+/// The server's side of one `Preprocess` stream.
+pub struct PreprocessServer {
+    context: Context,
+    sessions: u32,
+    started: u32,
+    finished: u32,
+    base: Option<BaseReceiver>,
+    active: BTreeMap<u32, Preparation>,
+}
+
+/// What [`PreprocessServer::handle`] gives.
+pub struct ServerProgress {
+    /// To be sent, in order.
+    pub messages: Vec<PreprocessResponse>,
+    /// Sessions that are ready, with their index in the batch. The caller stores each one and then announces it with
+    /// [`PreprocessResponse::Prepared`].
+    pub prepared: Vec<(u32, ServerSession)>,
+}
+
+/// What all sessions of a batch share.
+struct Context {
+    model: Arc<dyn ServerModel>,
+    layout: SessionLayout,
+    public_keys: BTreeMap<ParameterSet, PreparedPublicKey>,
+    /// The transfers in which the server chooses.
+    receiver: ExtensionReceiver,
+    /// The transfers in which the client chooses. Known after `OtSetup`.
+    sender: Option<ExtensionSender>,
+}
+
+impl PreprocessServer {
+    /// Answers the first message of a stream.
+    ///
+    /// # Errors
+    /// A digest that is not the model's, a bad count, unfit public keys or base transfers.
+    pub fn open(model: Arc<dyn ServerModel>, open: Open) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
+        if open.digest != model.digest() {
+            return Err(SessionError::Digest);
+        }
+        if !(1..=Open::MAX_SESSIONS).contains(&open.sessions) {
+            return Err(SessionError::SessionCount(open.sessions));
+        }
+        let public_keys = prepare_public_keys(model.plan(), &open)?;
+        let (receiver, base_sender) = ot::base_send(&open.base_receiver)?;
+        let (base, base_receiver) = BaseReceiver::start()?;
+        let layout = SessionLayout::new(model.plan());
+        let context = Context { model, layout, public_keys, receiver, sender: None };
+        let server = Self {
+            context,
+            sessions: open.sessions,
+            started: 0,
+            finished: 0,
+            base: Some(base),
+            active: BTreeMap::new(),
+        };
+        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver })]))
+    }
+
+    /// Takes one message of the client. May compute for long.
+    ///
+    /// # Errors
+    /// Any message that does not fit the state; after an error the stream is of no further use.
+    pub fn handle(&mut self, request: PreprocessRequest) -> Result<ServerProgress, SessionError> {
+        let mut progress = ServerProgress { messages: Vec::new(), prepared: Vec::new() };
+        match request {
+            PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
+            PreprocessRequest::OtSetup(setup) => {
+                let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
+                self.context.sender = Some(base.finish(&setup.base_sender)?);
+                for session in self.active.values_mut() {
+                    session.start_truncations(&self.context, &mut progress.messages);
+                }
+            }
+            PreprocessRequest::Step(message) => self.step(message, &mut progress)?,
+        }
+        Ok(progress)
+    }
+
+    /// Whether every session of the batch is ready.
+    pub fn is_finished(&self) -> bool {
+        self.finished == self.sessions
+    }
+
+    fn step(&mut self, message: Message, progress: &mut ServerProgress) -> Result<(), SessionError> {
+        let index = message.session;
+        // A session begins with its first message; sessions begin in order.
+        if index == self.started && index < self.sessions && self.active.len() < MAX_SESSIONS_IN_FLIGHT {
+            let mut session = Preparation::new(index, self.context.model.plan())?;
+            if self.context.sender.is_some() {
+                session.start_truncations(&self.context, &mut progress.messages);
+            }
+            self.active.insert(index, session);
+            self.started += 1;
+        }
+        let session = self.active.get_mut(&index).ok_or(SessionError::SessionIndex(index))?;
+        session.handle(&self.context, message, &mut progress.messages)?;
+        if session.is_ready()
+            && let Some(session) = self.active.remove(&index)
+        {
+            self.finished += 1;
+            progress.prepared.push((index, session.finish(&self.context)));
+        }
+        Ok(())
+    }
+}
+
+/// The client's keys, exactly one for each parameter set of the plan.
+fn prepare_public_keys(plan: &Plan, open: &Open) -> Result<BTreeMap<ParameterSet, PreparedPublicKey>, SessionError> {
+    let mut needed: Vec<ParameterSet> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.step {
+            Step::Linear(linear) => Some(linear.packing.parameters),
+            _ => None,
+        })
+        .collect();
+    needed.sort();
+    needed.dedup();
+    if !open.public_keys.iter().map(|key| key.parameters).eq(needed) {
+        return Err(SessionError::PublicKeys);
+    }
+    open.public_keys.iter().map(|key| Ok((key.parameters, PreparedPublicKey::new(key)?))).collect()
+}
+
+/// One session of the batch, being prepared.
+struct Preparation {
+    index: u32,
+    seed: Seed,
+    nodes: Vec<NodeState>,
+    inbox: BTreeMap<NodeId, Assembly>,
+}
+
+/// How far a node has come.
+enum NodeState {
+    AwaitsMasks,
+    AwaitsChoices,
+    SquareAwaitsCorrections(SquareServerPending),
+    TruncateWaits,
+    TruncateAwaitsCorrections(TruncateServerPending),
+    Ready(Option<ServerStep>),
+}
+
+impl Preparation {
+    fn new(index: u32, plan: &Plan) -> Result<Self, SessionError> {
+        let nodes = plan.nodes.iter().map(|node| match &node.step {
+            Step::Linear(_) => NodeState::AwaitsMasks,
+            Step::Square { .. } => NodeState::AwaitsChoices,
+            Step::Truncate { .. } => NodeState::TruncateWaits,
+            _ => NodeState::Ready(None),
+        });
+        Ok(Self { index, seed: Seed::random()?, nodes: nodes.collect(), inbox: BTreeMap::new() })
+    }
+
+    /// Sends the rows of all truncate steps: they depend on nothing that the client sends.
+    fn start_truncations(&mut self, context: &Context, messages: &mut Vec<PreprocessResponse>) {
+        for (id, node) in context.model.plan().nodes.iter().enumerate() {
+            if let (NodeState::TruncateWaits, Step::Truncate { drop }) = (&self.nodes[id], &node.step) {
+                let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
+                let first = context.layout.server_transfer(self.index, id);
+                let seed = self.seed.derive("truncate", id as u64);
+                let (pending, rows) = TruncateServerPending::start(layout, &context.receiver, first, &seed);
+                self.nodes[id] = NodeState::TruncateAwaitsCorrections(pending);
+                self.send(id, MessageKind::ServerCorrelations, rows, messages);
+            }
+        }
+    }
+
+    /// Takes a piece of a step's message.
+    fn handle(
+        &mut self,
+        context: &Context,
+        message: Message,
+        messages: &mut Vec<PreprocessResponse>,
+    ) -> Result<(), SessionError> {
+        let Message { node: id, kind, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node: id, kind };
+        let expected = match self.nodes.get(id) {
+            Some(NodeState::AwaitsMasks) => MessageKind::MaskCiphertexts,
+            Some(NodeState::AwaitsChoices) => MessageKind::ShareChoices,
+            Some(NodeState::SquareAwaitsCorrections(_) | NodeState::TruncateAwaitsCorrections(_)) => {
+                MessageKind::ClientCorrections
+            }
+            _ => return Err(unexpected),
+        };
+        let length = context.layout.message_len(id, kind);
+        let (Some(length), true) = (length, kind == expected) else { return Err(unexpected) };
+        if kind == MessageKind::ShareChoices && context.sender.is_none() {
+            return Err(SessionError::Unexpected("share choices before OtSetup"));
+        }
+        let Some(data) = self.inbox.entry(id).or_default().add(message, length)? else { return Ok(()) };
+        self.inbox.remove(&id);
+        let step = &context.model.plan().nodes[id].step;
+        self.nodes[id] = match (std::mem::replace(&mut self.nodes[id], NodeState::Ready(None)), step) {
+            (NodeState::AwaitsMasks, Step::Linear(linear)) => {
+                let prepared = context.model.prepared_linear(id).ok_or(SessionError::Model(id))?;
+                let key = context.public_keys.get(&linear.packing.parameters).ok_or(SessionError::PublicKeys)?;
+                let seed = self.seed.derive("linear", id as u64);
+                let (response, share) = linear::server_respond(prepared, key, &data, &seed)?;
+                self.send(id, MessageKind::LinearResponses, response, messages);
+                NodeState::Ready(Some(ServerStep::Linear(share)))
+            }
+            (NodeState::AwaitsChoices, Step::Square { drop }) => {
+                let layout = SquareLayout { elements: context.model.plan().nodes[id].shape.elements(), drop: *drop };
+                let sender = context.sender.as_ref().ok_or(unexpected)?;
+                let (pending, reply) = SquareServerPending::start(
+                    layout,
+                    sender,
+                    context.layout.client_transfer(self.index, id),
+                    &data,
+                    &context.receiver,
+                    context.layout.server_transfer(self.index, id),
+                    &self.seed.derive("square", id as u64),
+                )?;
+                self.send(id, MessageKind::ServerCorrelations, reply, messages);
+                NodeState::SquareAwaitsCorrections(pending)
+            }
+            (NodeState::SquareAwaitsCorrections(pending), _) => {
+                NodeState::Ready(Some(ServerStep::Square(pending.finish(&data))))
+            }
+            (NodeState::TruncateAwaitsCorrections(pending), _) => {
+                NodeState::Ready(Some(ServerStep::Truncate(pending.finish(&data))))
+            }
+            _ => return Err(unexpected),
+        };
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.nodes.iter().all(|node| matches!(node, NodeState::Ready(_)))
+    }
+
+    fn finish(self, context: &Context) -> ServerSession {
+        let steps = self.nodes.into_iter().map(|node| match node {
+            NodeState::Ready(step) => step,
+            _ => None,
+        });
+        ServerSession { digest: context.model.digest(), steps: steps.collect() }
+    }
+
+    fn send(&self, node: NodeId, kind: MessageKind, data: Vec<u8>, messages: &mut Vec<PreprocessResponse>) {
+        messages.extend(split(self.index, node, kind, data).map(PreprocessResponse::Step));
+    }
+}
