@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The gRPC schema of private inference (`tacit.v1`), its stubs, and the one place where wire types
+//! become domain types.
+//!
+//! [`pb`] is generated from `tacit/v1/*.proto`. [`convert`] turns it into the types of
+//! `tacit_protocol` and back; every length, shape and range is checked there, so that nothing behind
+//! it needs to look at a wire type. [`reason`] maps typed failures to gRPC status codes, and
+//! [`limits`] holds the bounds that the schema documents.
+
+pub mod convert;
+pub mod limits;
+pub mod reason;
+
+pub use convert::{ConvertError, Problem};
+pub use reason::Reason;
+
+/// Generated messages and service stubs of the package `tacit.v1`.
+#[allow(missing_docs, unused_qualifications, clippy::all)]
+pub mod pb {
+    tonic::include_proto!("tacit.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the schema, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/tacit.v1.bin"));

@@ -1,0 +1,203 @@
+//! The plan, its nodes, and its digest.
+
+use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Plan, PlanDigest, Step};
+
+use super::check::{
+    array, bits, bounded, dimensions, finite, length, narrow, narrow_all, out_of_range, required,
+};
+use super::linear::{extent, extent_to_wire, padding, padding_to_wire, shape, shape_to_wire};
+use super::{ConvertError, Problem};
+use crate::{limits, pb};
+
+impl TryFrom<pb::InputSpec> for InputSpec {
+    type Error = ConvertError;
+
+    fn try_from(wire: pb::InputSpec) -> Result<Self, ConvertError> {
+        length("name", wire.name.len(), 0..=limits::NAME_BYTES)?;
+        let low = finite("low", wire.low)?;
+        let high = finite("high", wire.high)?;
+        if high <= low {
+            return Err(ConvertError::new("high", Problem::EmptyRange));
+        }
+        let dimensions = dimensions("dimensions", &wire.dimensions)?;
+        Ok(Self { name: wire.name, dimensions, low, high })
+    }
+}
+
+impl TryFrom<&InputSpec> for pb::InputSpec {
+    type Error = ConvertError;
+
+    fn try_from(input: &InputSpec) -> Result<Self, ConvertError> {
+        Ok(Self {
+            name: input.name.clone(),
+            dimensions: narrow_all("dimensions", &input.dimensions)?,
+            low: input.low,
+            high: input.high,
+        })
+    }
+}
+
+impl TryFrom<pb::OutputSpec> for OutputSpec {
+    type Error = ConvertError;
+
+    fn try_from(wire: pb::OutputSpec) -> Result<Self, ConvertError> {
+        length("name", wire.name.len(), 0..=limits::NAME_BYTES)?;
+        length("labels", wire.labels.len(), 0..=limits::LABELS)?;
+        for label in &wire.labels {
+            length("labels", label.len(), 0..=limits::NAME_BYTES)?;
+        }
+        let dimensions = dimensions("dimensions", &wire.dimensions)?;
+        Ok(Self { name: wire.name, dimensions, labels: wire.labels })
+    }
+}
+
+impl TryFrom<&OutputSpec> for pb::OutputSpec {
+    type Error = ConvertError;
+
+    fn try_from(output: &OutputSpec) -> Result<Self, ConvertError> {
+        Ok(Self {
+            name: output.name.clone(),
+            dimensions: narrow_all("dimensions", &output.dimensions)?,
+            labels: output.labels.clone(),
+        })
+    }
+}
+
+fn step_from_wire(wire: pb::node::Step) -> Result<Step, ConvertError> {
+    use pb::node::Step as Wire;
+    let (field, step) = match wire {
+        Wire::Input(pb::InputStep {}) => return Ok(Step::Input),
+        Wire::Add(pb::AddStep {}) => return Ok(Step::Add),
+        Wire::Reshape(pb::ReshapeStep {}) => return Ok(Step::Reshape),
+        Wire::Linear(linear) => ("linear", linear.try_into().map(Step::Linear)),
+        Wire::Square(pb::SquareStep { drop }) => {
+            ("square", bits("drop", drop, 0..=30).map(|drop| Step::Square { drop }))
+        }
+        Wire::Truncate(pb::TruncateStep { drop }) => {
+            ("truncate", bits("drop", drop, 1..=30).map(|drop| Step::Truncate { drop }))
+        }
+        Wire::SumPool(pool) => ("sum_pool", sum_pool(pool)),
+        Wire::ShiftLeft(pb::ShiftLeftStep { amount }) => {
+            ("shift_left", bits("amount", amount, 1..=30).map(|amount| Step::ShiftLeft { amount }))
+        }
+        Wire::Output(pb::OutputStep { drop }) => {
+            ("output", bits("drop", drop, 0..=30).map(|drop| Step::Output { drop }))
+        }
+    };
+    step.map_err(|error| error.within(field))
+}
+
+fn sum_pool(wire: pb::SumPoolStep) -> Result<Step, ConvertError> {
+    Ok(Step::SumPool {
+        kernel: extent("kernel", wire.kernel)?,
+        stride: extent("stride", wire.stride)?,
+        padding: padding("padding", wire.padding)?,
+    })
+}
+
+fn step_to_wire(step: &Step) -> Result<pb::node::Step, ConvertError> {
+    use pb::node::Step as Wire;
+    Ok(match *step {
+        Step::Input => Wire::Input(pb::InputStep {}),
+        Step::Add => Wire::Add(pb::AddStep {}),
+        Step::Reshape => Wire::Reshape(pb::ReshapeStep {}),
+        Step::Linear(linear) => Wire::Linear(linear.try_into()?),
+        Step::Square { drop } => Wire::Square(pb::SquareStep { drop }),
+        Step::Truncate { drop } => Wire::Truncate(pb::TruncateStep { drop }),
+        Step::SumPool { kernel, stride, padding } => Wire::SumPool(pb::SumPoolStep {
+            kernel: extent_to_wire("kernel", kernel)?,
+            stride: extent_to_wire("stride", stride)?,
+            padding: padding_to_wire("padding", padding)?,
+        }),
+        Step::ShiftLeft { amount } => Wire::ShiftLeft(pb::ShiftLeftStep { amount }),
+        Step::Output { drop } => Wire::Output(pb::OutputStep { drop }),
+    })
+}
+
+/// A node; `index` is its own, which all its inputs must precede.
+fn node_from_wire(index: usize, wire: pb::Node) -> Result<Node, ConvertError> {
+    let step = step_from_wire(required("step", wire.step)?)?;
+    length("inputs", wire.inputs.len(), 0..=limits::NODE_INPUTS)?;
+    let mut inputs = Vec::with_capacity(wire.inputs.len());
+    for input in wire.inputs {
+        match usize::try_from(input) {
+            Ok(input) if input < index => inputs.push(input),
+            _ => return Err(out_of_range("inputs", input, 0, index as i128 - 1)),
+        }
+    }
+    let fraction_range = -limits::FRACTION_BITS..=limits::FRACTION_BITS;
+    if !fraction_range.contains(&wire.fraction_bits) {
+        let (low, high) = fraction_range.into_inner();
+        return Err(out_of_range("fraction_bits", wire.fraction_bits, low.into(), high.into()));
+    }
+    Ok(Node {
+        step,
+        inputs,
+        shape: shape("shape", wire.shape)?,
+        fraction_bits: wire.fraction_bits,
+        bits: bits("bits", wire.bits, 1..=31)?,
+    })
+}
+
+fn node_to_wire(node: &Node) -> Result<pb::Node, ConvertError> {
+    Ok(pb::Node {
+        step: Some(step_to_wire(&node.step)?),
+        inputs: node
+            .inputs
+            .iter()
+            .map(|input| narrow("inputs", *input))
+            .collect::<Result<_, _>>()?,
+        shape: shape_to_wire("shape", node.shape)?,
+        fraction_bits: node.fraction_bits,
+        bits: node.bits,
+    })
+}
+
+impl TryFrom<pb::Plan> for Plan {
+    type Error = ConvertError;
+
+    fn try_from(wire: pb::Plan) -> Result<Self, ConvertError> {
+        let input = required("input", wire.input)?
+            .try_into()
+            .map_err(|error: ConvertError| error.within("input"))?;
+        let output = required("output", wire.output)?
+            .try_into()
+            .map_err(|error: ConvertError| error.within("output"))?;
+        length("nodes", wire.nodes.len(), 2..=limits::NODES)?;
+        let nodes = wire
+            .nodes
+            .into_iter()
+            .enumerate()
+            .map(|(index, node)| {
+                node_from_wire(index, node)
+                    .map_err(|error| error.within(format_args!("nodes[{index}]")))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { input, nodes, output })
+    }
+}
+
+impl TryFrom<&Plan> for pb::Plan {
+    type Error = ConvertError;
+
+    fn try_from(plan: &Plan) -> Result<Self, ConvertError> {
+        let nodes = plan
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| {
+                node_to_wire(node).map_err(|error| error.within(format_args!("nodes[{index}]")))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            input: Some((&plan.input).try_into()?),
+            nodes,
+            output: Some((&plan.output).try_into()?),
+        })
+    }
+}
+
+/// A digest under its field name: exactly 32 bytes.
+pub fn digest(field: &str, bytes: &[u8]) -> Result<PlanDigest, ConvertError> {
+    array(field, bytes).map(PlanDigest)
+}

@@ -1,0 +1,57 @@
+//! Bounds that the schema documents. Both sides hold to them, and the conversions enforce them.
+
+use tacit_protocol::session::Message;
+
+/// Longest message, in bytes of its protobuf encoding: what `max_decoding_message_size` is set to.
+pub const MESSAGE_BYTES: usize = 1 << 20;
+
+/// Most bytes of the protobuf encoding of a piece beyond its data: tags, lengths, session, node and offset.
+pub const PIECE_OVERHEAD_BYTES: usize = 64;
+
+// A full piece fits into a message.
+const _: () = assert!(Message::MAX_DATA + PIECE_OVERHEAD_BYTES <= MESSAGE_BYTES);
+
+/// Bytes that gRPC puts before each message: a compression flag and the length.
+pub const FRAME_BYTES: usize = 5;
+
+/// Longest name or label, in bytes of UTF-8.
+pub const NAME_BYTES: usize = 256;
+
+/// Most dimensions of an input or output tensor.
+pub const TENSOR_RANK: usize = 8;
+
+/// Largest dimension of a shape, in elements.
+pub const DIMENSION: usize = 1 << 24;
+
+/// Most elements of one value.
+pub const ELEMENTS: usize = 1 << 26;
+
+/// Largest kernel, stride, dilation, window or padding, in elements.
+pub const EXTENT: usize = 1 << 16;
+
+/// Most nodes of a plan.
+pub const NODES: usize = 8192;
+
+/// Most inputs of a node.
+pub const NODE_INPUTS: usize = 2;
+
+/// Most labels of a model.
+pub const LABELS: usize = 1 << 16;
+
+/// Largest absolute value of `fraction_bits`: keeps `2^fraction_bits` a normal `f32`.
+pub const FRACTION_BITS: i32 = 126;
+
+/// Longest message of the base transfers, in bytes.
+pub const BASE_TRANSFER_BYTES: usize = 65536;
+
+/// Most models in one listing.
+pub const MODELS: usize = 1024;
+
+/// Largest offset of a piece, exclusive, in bytes.
+pub const OFFSET: u64 = 1 << 40;
+
+/// Longest lifetime of a session, in seconds.
+pub const LIFETIME_SECONDS: u64 = u32::MAX as u64;
+
+/// Largest count of bytes or transfers in a prediction, exclusive.
+pub const TRAFFIC: u64 = 1 << 48;
