@@ -64,10 +64,7 @@ impl<In: Message + Default + 'static, Out: Message> Call<In, Out> {
     }
 
     /// Sends answers in order; waits while the client is slow to take earlier ones.
-    pub(crate) async fn send<Answer>(
-        &mut self,
-        answers: impl IntoIterator<Item = Answer>,
-    ) -> Result<(), ServiceError>
+    pub(crate) async fn send<Answer>(&mut self, answers: impl IntoIterator<Item = Answer>) -> Result<(), ServiceError>
     where
         Out: TryFrom<Answer, Error = ConvertError>,
     {
@@ -75,8 +72,7 @@ impl<In: Message + Default + 'static, Out: Message> Call<In, Out> {
             let message = Out::try_from(answer).map_err(ServiceError::Answer)?;
             self.bytes_out += (message.encoded_len() + FRAME_BYTES) as u64;
             let sent = timeout(self.idle_timeout, self.responses.send(Ok(message))).await;
-            sent.map_err(|_| ServiceError::Idle(self.idle_timeout))?
-                .map_err(|_| ServiceError::ClientLeft)?;
+            sent.map_err(|_| ServiceError::Idle(self.idle_timeout))?.map_err(|_| ServiceError::ClientLeft)?;
         }
         Ok(())
     }
@@ -114,10 +110,8 @@ impl<In, Out> Drop for Call<In, Out> {
         self.span.record("outcome", self.outcome);
         self.span.record("bytes_in", self.bytes_in);
         self.span.record("bytes_out", self.bytes_out);
-        self.span
-            .record("compute_seconds", self.compute.as_secs_f64());
-        self.span
-            .record("seconds", self.started.elapsed().as_secs_f64());
+        self.span.record("compute_seconds", self.compute.as_secs_f64());
+        self.span.record("seconds", self.started.elapsed().as_secs_f64());
         tracing::info!(parent: &self.span, "call ended");
     }
 }

@@ -121,7 +121,12 @@ pub struct InspectArguments {
 #[derive(Debug, Args)]
 pub struct HealthcheckArguments {
     /// The server.
-    #[arg(long, env = "TACIT_HEALTHCHECK_SERVER", value_name = "http://ADDR:PORT", default_value = "http://127.0.0.1:7600")]
+    #[arg(
+        long,
+        env = "TACIT_HEALTHCHECK_SERVER",
+        value_name = "http://ADDR:PORT",
+        default_value = "http://127.0.0.1:7600"
+    )]
     pub server: String,
     /// How long to wait for the answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
@@ -148,10 +153,7 @@ impl FromStr for NamedFile {
         if file.is_empty() {
             return Err("the file is missing after the '='".to_owned());
         }
-        Ok(Self {
-            name: name.to_owned(),
-            file: PathBuf::from(file),
-        })
+        Ok(Self { name: name.to_owned(), file: PathBuf::from(file) })
     }
 }
 
@@ -282,9 +284,7 @@ fn byte_count(text: &str) -> Result<usize, String> {
         "GiB" => 1 << 30,
         other => return Err(format!("unknown unit {other:?}; use KB, MB, GB, KiB, MiB or GiB")),
     };
-    let number: usize = number
-        .parse()
-        .map_err(|_| "expected a whole number, for example 256MB".to_owned())?;
+    let number: usize = number.parse().map_err(|_| "expected a whole number, for example 256MB".to_owned())?;
     match number.checked_mul(unit) {
         Some(0) => Err("must be more than 0".to_owned()),
         Some(bytes) => Ok(bytes),
@@ -299,10 +299,7 @@ mod tests {
     fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
         let all = ["model-server", "serve"].iter().chain(arguments);
         match Arguments::try_parse_from(all) {
-            Ok(Arguments {
-                command: Command::Serve(serve),
-                ..
-            }) => Ok(serve),
+            Ok(Arguments { command: Command::Serve(serve), .. }) => Ok(serve),
             Ok(_) => unreachable!("parsed another subcommand"),
             Err(error) => Err(error.to_string()),
         }
@@ -324,8 +321,22 @@ mod tests {
         let path = file.path().to_str().unwrap();
         let (a, b) = (format!("a={path}"), format!("b={path}"));
         let arguments = [
-            "--listen", "127.0.0.1:0", "--model", &a, "--model", &b, "--calibration", &b, "--threads", "3",
-            "--session-lifetime", "60", "--session-memory", "256MB", "--grace-period", "0",
+            "--listen",
+            "127.0.0.1:0",
+            "--model",
+            &a,
+            "--model",
+            &b,
+            "--calibration",
+            &b,
+            "--threads",
+            "3",
+            "--session-lifetime",
+            "60",
+            "--session-memory",
+            "256MB",
+            "--grace-period",
+            "0",
         ];
         let config = parse(&arguments).unwrap().into_config().unwrap();
         assert_eq!(config.listen, "127.0.0.1:0".parse().unwrap());

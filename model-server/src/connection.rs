@@ -88,11 +88,7 @@ impl Acceptor {
             sessions: Arc::new(Semaphore::new(self.sessions)),
             preprocess_calls: Arc::new(Semaphore::new(self.preprocess_calls)),
         };
-        Ok(Connection {
-            stream,
-            peer,
-            _counted: slot,
-        })
+        Ok(Connection { stream, peer, _counted: slot })
     }
 }
 
@@ -115,11 +111,7 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -40,6 +40,9 @@ pub(crate) enum ServiceError {
     Limit { what: &'static str, limit: usize },
     #[error("nothing came from, or could be sent to, the client for {} seconds", .0.as_secs())]
     Idle(Duration),
+    /// A call came in without the connection that it came over.
+    #[error("a call without a connection")]
+    NoPeer,
     #[error("the server is shutting down")]
     ShuttingDown,
     #[error("the client has left")]
@@ -80,13 +83,12 @@ impl ServiceError {
             Self::Field(_) | Self::Unreadable(_) => Reason::InvalidMessage,
             Self::OutOfOrder(_) | Self::EndedEarly => Reason::OutOfOrder,
             Self::Session(error) => session_reason(error),
-            Self::Store(StoreError::Full)
-            | Self::Worker(WorkerError::Busy)
-            | Self::Limit { .. } => Reason::Capacity,
+            Self::Store(StoreError::Full) | Self::Worker(WorkerError::Busy) | Self::Limit { .. } => Reason::Capacity,
             Self::Idle(_) => Reason::Timeout,
             Self::Store(StoreError::Random(_))
             | Self::Worker(WorkerError::Panicked)
             | Self::Answer(_)
+            | Self::NoPeer
             | Self::ShuttingDown
             | Self::ClientLeft => Reason::Internal,
         }
@@ -94,9 +96,16 @@ impl ServiceError {
 }
 
 fn session_reason(error: &SessionError) -> Reason {
-    match error.blame() {
-        Blame::Peer => Reason::InvalidMessage,
-        Blame::Caller | Blame::Internal => Reason::Internal,
+    match error {
+        SessionError::Digest => Reason::DigestMismatch,
+        SessionError::Unexpected(_)
+        | SessionError::UnexpectedStep { .. }
+        | SessionError::Offset { .. }
+        | SessionError::SessionIndex(_) => Reason::OutOfOrder,
+        other => match other.blame() {
+            Blame::Peer => Reason::InvalidMessage,
+            Blame::Caller | Blame::Internal => Reason::Internal,
+        },
     }
 }
 

@@ -80,17 +80,8 @@ impl<T> State<T> {
 impl<T> SessionStore<T> {
     /// An empty store whose sessions live for `lifetime` and take at most `capacity_bytes` together.
     pub fn new(lifetime: Duration, capacity_bytes: usize) -> Self {
-        let state = State {
-            sessions: HashMap::new(),
-            expiries: BTreeMap::new(),
-            next_number: 0,
-            used_bytes: 0,
-        };
-        Self {
-            lifetime,
-            capacity_bytes,
-            state: Mutex::new(state),
-        }
+        let state = State { sessions: HashMap::new(), expiries: BTreeMap::new(), next_number: 0, used_bytes: 0 };
+        Self { lifetime, capacity_bytes, state: Mutex::new(state) }
     }
 
     /// How long a session is kept.
@@ -116,10 +107,7 @@ impl<T> SessionStore<T> {
         if !fits {
             return Err(StoreError::Full);
         }
-        Ok(Reservation {
-            store: Arc::clone(self),
-            bytes,
-        })
+        Ok(Reservation { store: Arc::clone(self), bytes })
     }
 
     /// Takes a session out. Of any number of attempts, also concurrent ones, at most one succeeds.
@@ -143,10 +131,7 @@ impl<T> SessionStore<T> {
     /// What the store holds now, expired sessions that were not dropped yet included.
     pub fn occupancy(&self) -> Occupancy {
         let state = self.lock();
-        Occupancy {
-            sessions: state.sessions.len(),
-            bytes: state.used_bytes,
-        }
+        Occupancy { sessions: state.sessions.len(), bytes: state.used_bytes }
     }
 
     /// Drops expired sessions regularly, until the future is dropped.
@@ -194,11 +179,7 @@ impl<T> Reservation<T> {
             let expiry = (now + self.store.lifetime, state.next_number);
             state.next_number += 1;
             state.expiries.insert(expiry, id);
-            let entry = Entry {
-                value,
-                bytes,
-                expiry,
-            };
+            let entry = Entry { value, bytes, expiry };
             state.sessions.insert(id, entry);
         }
         drop(state);
@@ -219,10 +200,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn store(lifetime_seconds: u64, capacity_bytes: usize) -> Arc<SessionStore<u32>> {
-        Arc::new(SessionStore::new(
-            Duration::from_secs(lifetime_seconds),
-            capacity_bytes,
-        ))
+        Arc::new(SessionStore::new(Duration::from_secs(lifetime_seconds), capacity_bytes))
     }
 
     fn insert(store: &Arc<SessionStore<u32>>, value: u32, bytes: usize) -> SessionId {
@@ -249,8 +227,7 @@ mod tests {
     #[tokio::test]
     async fn names_differ() {
         let store = store(60, usize::MAX);
-        let names: std::collections::HashSet<_> =
-            (0..1000).map(|value| insert(&store, value, 1)).collect();
+        let names: std::collections::HashSet<_> = (0..1000).map(|value| insert(&store, value, 1)).collect();
         assert_eq!(names.len(), 1000);
     }
 
@@ -299,13 +276,7 @@ mod tests {
             async move { store.sweep().await }
         });
         tokio::time::sleep(Duration::from_secs(59)).await;
-        assert_eq!(
-            store.occupancy(),
-            Occupancy {
-                sessions: 1,
-                bytes: 100
-            }
-        );
+        assert_eq!(store.occupancy(), Occupancy { sessions: 1, bytes: 100 });
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(store.occupancy(), Occupancy::default());
         sweeper.abort();
@@ -316,10 +287,7 @@ mod tests {
         let store = store(60, 250);
         let first = insert(&store, 1, 100);
         insert(&store, 2, 100);
-        assert_eq!(
-            store.reserve(0).unwrap().insert(3, 100),
-            Err(StoreError::Full)
-        );
+        assert_eq!(store.reserve(0).unwrap().insert(3, 100), Err(StoreError::Full));
         assert_eq!(store.reserve(51).err(), Some(StoreError::Full));
         store.take(&first).unwrap();
         insert(&store, 4, 150);
@@ -336,13 +304,7 @@ mod tests {
         reservation.insert(1, 80).unwrap();
         assert_eq!(store.occupancy().bytes, 200);
         drop(reservation);
-        assert_eq!(
-            store.occupancy(),
-            Occupancy {
-                sessions: 1,
-                bytes: 80
-            }
-        );
+        assert_eq!(store.occupancy(), Occupancy { sessions: 1, bytes: 80 });
     }
 
     #[tokio::test]

@@ -83,11 +83,7 @@ impl LaneWorkers {
             .num_threads(threads)
             .thread_name(move |index| format!("{name}-{index}"))
             .build()?;
-        Ok(Self {
-            pool,
-            running: Arc::new(Semaphore::new(threads)),
-            admitted: Semaphore::new(threads + queue),
-        })
+        Ok(Self { pool, running: Arc::new(Semaphore::new(threads)), admitted: Semaphore::new(threads + queue) })
     }
 
     async fn run<R: Send + 'static>(
@@ -202,9 +198,7 @@ mod tests {
     async fn the_queue_is_bounded() {
         let workers = workers(1, 2);
         let occupied = occupy(&workers, Lane::Online, 1);
-        let mut waiting: Vec<_> = (0..2)
-            .map(|_| Box::pin(workers.run(Lane::Online, || ())))
-            .collect();
+        let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(workers.run(Lane::Online, || ()))).collect();
         for job in &mut waiting {
             let once = tokio::time::timeout(Duration::ZERO, job.as_mut()).await;
             assert!(once.is_err());
@@ -248,14 +242,8 @@ mod tests {
         let order = order.lock().unwrap();
         // No stream is more than a few jobs ahead of another while all of them have work left.
         for prefix in 1..=20 {
-            let counts: Vec<_> = (0..4)
-                .map(|stream| {
-                    order[..prefix]
-                        .iter()
-                        .filter(|&&other| other == stream)
-                        .count()
-                })
-                .collect();
+            let counts: Vec<_> =
+                (0..4).map(|stream| order[..prefix].iter().filter(|&&other| other == stream).count()).collect();
             let spread = counts.iter().max().unwrap() - counts.iter().min().unwrap();
             assert!(spread <= 3, "{order:?}");
         }
