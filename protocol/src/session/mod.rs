@@ -26,6 +26,8 @@ mod online_server;
 mod predict;
 mod preprocess_client;
 mod preprocess_server;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Blame, SessionError};
 pub use message::{

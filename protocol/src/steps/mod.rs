@@ -5,6 +5,8 @@ pub mod local;
 mod online_bit;
 pub mod output;
 pub mod square;
+#[cfg(test)]
+mod tests;
 pub mod truncate;
 
 use crate::ot;
