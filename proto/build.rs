@@ -4,8 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 3] =
-    ["tacit/v1/plan.proto", "tacit/v1/session.proto", "tacit/v1/inference.proto"];
+const FILES: [&str; 3] = ["tacit/v1/plan.proto", "tacit/v1/session.proto", "tacit/v1/inference.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

@@ -20,5 +20,4 @@ pub mod pb {
 }
 
 /// The encoded `FileDescriptorSet` of the schema, for gRPC reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/tacit.v1.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tacit.v1.bin"));

@@ -1,6 +1,6 @@
 //! Bounds that the schema documents. Both sides hold to them, and the conversions enforce them.
 
-use tacit_protocol::session::Message;
+use tacit_protocol::{plan, session::Message};
 
 /// Longest message, in bytes of its protobuf encoding: what `max_decoding_message_size` is set to.
 pub const MESSAGE_BYTES: usize = 1 << 20;
@@ -21,16 +21,16 @@ pub const NAME_BYTES: usize = 256;
 pub const TENSOR_RANK: usize = 8;
 
 /// Largest dimension of a shape, in elements.
-pub const DIMENSION: usize = 1 << 24;
+pub const DIMENSION: usize = plan::MAX_ELEMENTS;
 
 /// Most elements of one value.
-pub const ELEMENTS: usize = 1 << 26;
+pub const ELEMENTS: usize = plan::MAX_ELEMENTS;
 
 /// Largest kernel, stride, dilation, window or padding, in elements.
-pub const EXTENT: usize = 1 << 16;
+pub const EXTENT: usize = 1 << 12;
 
 /// Most nodes of a plan.
-pub const NODES: usize = 8192;
+pub const NODES: usize = plan::MAX_NODES;
 
 /// Most inputs of a node.
 pub const NODE_INPUTS: usize = 2;
@@ -38,8 +38,8 @@ pub const NODE_INPUTS: usize = 2;
 /// Most labels of a model.
 pub const LABELS: usize = 1 << 16;
 
-/// Largest absolute value of `fraction_bits`: keeps `2^fraction_bits` a normal `f32`.
-pub const FRACTION_BITS: i32 = 126;
+/// Largest absolute value of `fraction_bits`.
+pub const FRACTION_BITS: i32 = 64;
 
 /// Longest message of the base transfers, in bytes.
 pub const BASE_TRANSFER_BYTES: usize = 65536;

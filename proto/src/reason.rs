@@ -68,9 +68,7 @@ impl Reason {
     /// A status with this reason and a message for people, which must not hold secrets.
     pub fn status(self, message: impl Into<String>) -> Status {
         let mut status = Status::new(self.code(), message);
-        status
-            .metadata_mut()
-            .insert(Self::METADATA_KEY, MetadataValue::from_static(self.word()));
+        status.metadata_mut().insert(Self::METADATA_KEY, MetadataValue::from_static(self.word()));
         status
     }
 

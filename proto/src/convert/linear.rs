@@ -46,26 +46,19 @@ pub(super) fn shape_to_wire(field: &str, shape: Shape) -> Result<Option<pb::Shap
 /// A required pair of counts under its field name, rows first.
 pub(super) fn extent(field: &str, wire: Option<pb::Extent>) -> Result<[usize; 2], ConvertError> {
     let wire = required(field, wire)?;
-    let side = |name, value| {
-        bounded(name, value, 1..=limits::EXTENT).map_err(|error| error.within(field))
-    };
+    let side = |name, value| bounded(name, value, 1..=limits::EXTENT).map_err(|error| error.within(field));
     Ok([side("height", wire.height)?, side("width", wire.width)?])
 }
 
 /// A pair of counts for the wire under its field name.
-pub(super) fn extent_to_wire(
-    field: &str,
-    extent: [usize; 2],
-) -> Result<Option<pb::Extent>, ConvertError> {
+pub(super) fn extent_to_wire(field: &str, extent: [usize; 2]) -> Result<Option<pb::Extent>, ConvertError> {
     Ok(Some(pb::Extent { height: narrow(field, extent[0])?, width: narrow(field, extent[1])? }))
 }
 
 /// Padding under its field name; absent means none.
 pub(super) fn padding(field: &str, wire: Option<pb::Padding>) -> Result<Padding, ConvertError> {
     let wire = wire.unwrap_or_default();
-    let side = |name, value| {
-        bounded(name, value, 0..=limits::EXTENT).map_err(|error| error.within(field))
-    };
+    let side = |name, value| bounded(name, value, 0..=limits::EXTENT).map_err(|error| error.within(field));
     Ok(Padding {
         top: side("top", wire.top)?,
         left: side("left", wire.left)?,
@@ -75,10 +68,7 @@ pub(super) fn padding(field: &str, wire: Option<pb::Padding>) -> Result<Padding,
 }
 
 /// Padding for the wire under its field name; none is left out.
-pub(super) fn padding_to_wire(
-    field: &str,
-    padding: Padding,
-) -> Result<Option<pb::Padding>, ConvertError> {
+pub(super) fn padding_to_wire(field: &str, padding: Padding) -> Result<Option<pb::Padding>, ConvertError> {
     if padding == Padding::default() {
         return Ok(None);
     }
@@ -125,9 +115,7 @@ impl TryFrom<pb::Packing> for Packing {
         let parameters = parameter_set("parameters", wire.parameters)?;
         let limit = dimension(parameters);
         let window = required("window", wire.window)?;
-        let side = |name, value| {
-            bounded(name, value, 1..=limit).map_err(|error: ConvertError| error.within("window"))
-        };
+        let side = |name, value| bounded(name, value, 1..=limit).map_err(|error: ConvertError| error.within("window"));
         Ok(Self {
             parameters,
             channel_tile: bounded("channel_tile", wire.channel_tile, 1..=limit)?,

@@ -10,7 +10,7 @@ mod plan;
 mod session;
 
 #[cfg(test)]
-mod samples;
+mod tests;
 
 pub use plan::digest;
 pub use session::model_name;

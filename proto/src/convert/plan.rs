@@ -2,9 +2,7 @@
 
 use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Plan, PlanDigest, Step};
 
-use super::check::{
-    array, bits, bounded, dimensions, finite, length, narrow, narrow_all, out_of_range, required,
-};
+use super::check::{array, bits, dimensions, finite, length, narrow, narrow_all, out_of_range, required};
 use super::linear::{extent, extent_to_wire, padding, padding_to_wire, shape, shape_to_wire};
 use super::{ConvertError, Problem};
 use crate::{limits, pb};
@@ -142,11 +140,7 @@ fn node_from_wire(index: usize, wire: pb::Node) -> Result<Node, ConvertError> {
 fn node_to_wire(node: &Node) -> Result<pb::Node, ConvertError> {
     Ok(pb::Node {
         step: Some(step_to_wire(&node.step)?),
-        inputs: node
-            .inputs
-            .iter()
-            .map(|input| narrow("inputs", *input))
-            .collect::<Result<_, _>>()?,
+        inputs: node.inputs.iter().map(|input| narrow("inputs", *input)).collect::<Result<_, _>>()?,
         shape: shape_to_wire("shape", node.shape)?,
         fraction_bits: node.fraction_bits,
         bits: node.bits,
@@ -157,23 +151,21 @@ impl TryFrom<pb::Plan> for Plan {
     type Error = ConvertError;
 
     fn try_from(wire: pb::Plan) -> Result<Self, ConvertError> {
-        let input = required("input", wire.input)?
-            .try_into()
-            .map_err(|error: ConvertError| error.within("input"))?;
-        let output = required("output", wire.output)?
-            .try_into()
-            .map_err(|error: ConvertError| error.within("output"))?;
+        let input = required("input", wire.input)?.try_into().map_err(|error: ConvertError| error.within("input"))?;
+        let output =
+            required("output", wire.output)?.try_into().map_err(|error: ConvertError| error.within("output"))?;
         length("nodes", wire.nodes.len(), 2..=limits::NODES)?;
         let nodes = wire
             .nodes
             .into_iter()
             .enumerate()
             .map(|(index, node)| {
-                node_from_wire(index, node)
-                    .map_err(|error| error.within(format_args!("nodes[{index}]")))
+                node_from_wire(index, node).map_err(|error| error.within(format_args!("nodes[{index}]")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { input, nodes, output })
+        let plan = Self { input, nodes, output };
+        plan.validate().map_err(|error| ConvertError::new("plan", error.into()))?;
+        Ok(plan)
     }
 }
 
@@ -185,15 +177,9 @@ impl TryFrom<&Plan> for pb::Plan {
             .nodes
             .iter()
             .enumerate()
-            .map(|(index, node)| {
-                node_to_wire(node).map_err(|error| error.within(format_args!("nodes[{index}]")))
-            })
+            .map(|(index, node)| node_to_wire(node).map_err(|error| error.within(format_args!("nodes[{index}]"))))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            input: Some((&plan.input).try_into()?),
-            nodes,
-            output: Some((&plan.output).try_into()?),
-        })
+        Ok(Self { input: Some((&plan.input).try_into()?), nodes, output: Some((&plan.output).try_into()?) })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use tacit_protocol::he::PublicKey;
 use tacit_protocol::session::{
-    Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared,
-    PreprocessRequest, PreprocessResponse, SessionId,
+    Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
+    PreprocessResponse, SessionId,
 };
 
 use super::check::{array, bits, length, narrow, required, wide};
@@ -60,8 +60,7 @@ impl TryFrom<pb::Open> for Open {
         length("public_keys", wire.public_keys.len(), 0..=2)?;
         let mut public_keys: Vec<PublicKey> = Vec::with_capacity(wire.public_keys.len());
         for (index, key) in wire.public_keys.into_iter().enumerate() {
-            let key = PublicKey::try_from(key)
-                .map_err(|error| error.within(format_args!("public_keys[{index}]")))?;
+            let key = PublicKey::try_from(key).map_err(|error| error.within(format_args!("public_keys[{index}]")))?;
             if public_keys.last().is_some_and(|last| last.parameters >= key.parameters) {
                 return Err(ConvertError::new("public_keys", Problem::NotAscending));
             }
@@ -127,11 +126,7 @@ impl TryFrom<pb::Prepared> for Prepared {
         Ok(Self {
             session: bits("session", wire.session, 0..=Open::MAX_SESSIONS - 1)?,
             id: session_id(&wire.session_id)?,
-            lifetime_seconds: wide(
-                "lifetime_seconds",
-                wire.lifetime_seconds,
-                1..=limits::LIFETIME_SECONDS,
-            )?,
+            lifetime_seconds: wide("lifetime_seconds", wire.lifetime_seconds, 1..=limits::LIFETIME_SECONDS)?,
         })
     }
 }
@@ -177,13 +172,10 @@ impl TryFrom<pb::PreprocessRequest> for PreprocessRequest {
         use pb::preprocess_request::Payload;
         let step = |kind, wire| piece(kind, wire).map(Self::Step);
         match required("payload", wire.payload)? {
-            Payload::Open(open) => {
-                open.try_into().map(Self::Open).map_err(|error: ConvertError| error.within("open"))
+            Payload::Open(open) => open.try_into().map(Self::Open).map_err(|error: ConvertError| error.within("open")),
+            Payload::OtSetup(setup) => {
+                setup.try_into().map(Self::OtSetup).map_err(|error: ConvertError| error.within("ot_setup"))
             }
-            Payload::OtSetup(setup) => setup
-                .try_into()
-                .map(Self::OtSetup)
-                .map_err(|error: ConvertError| error.within("ot_setup")),
             Payload::MaskCiphertexts(wire) => step(MessageKind::MaskCiphertexts, wire),
             Payload::ShareChoices(wire) => step(MessageKind::ShareChoices, wire),
             Payload::ClientCorrections(wire) => step(MessageKind::ClientCorrections, wire),
@@ -221,14 +213,12 @@ impl TryFrom<pb::PreprocessResponse> for PreprocessResponse {
         use pb::preprocess_response::Payload;
         let step = |kind, wire| piece(kind, wire).map(Self::Step);
         match required("payload", wire.payload)? {
-            Payload::Accept(accept) => accept
-                .try_into()
-                .map(Self::Accept)
-                .map_err(|error: ConvertError| error.within("accept")),
-            Payload::Prepared(prepared) => prepared
-                .try_into()
-                .map(Self::Prepared)
-                .map_err(|error: ConvertError| error.within("prepared")),
+            Payload::Accept(accept) => {
+                accept.try_into().map(Self::Accept).map_err(|error: ConvertError| error.within("accept"))
+            }
+            Payload::Prepared(prepared) => {
+                prepared.try_into().map(Self::Prepared).map_err(|error: ConvertError| error.within("prepared"))
+            }
             Payload::LinearResponses(wire) => step(MessageKind::LinearResponses, wire),
             Payload::ServerCorrelations(wire) => step(MessageKind::ServerCorrelations, wire),
         }
@@ -264,9 +254,7 @@ impl TryFrom<pb::OnlineRequest> for OnlineRequest {
         use pb::online_request::Payload;
         let step = |kind, wire| piece(kind, wire).map(Self::Step);
         match required("payload", wire.payload)? {
-            Payload::Open(open) => session_id(&open.session_id)
-                .map(Self::Open)
-                .map_err(|error| error.within("open")),
+            Payload::Open(open) => session_id(&open.session_id).map(Self::Open).map_err(|error| error.within("open")),
             Payload::MaskedInput(wire) => step(MessageKind::MaskedInput, wire),
             Payload::MaskedResult(wire) => step(MessageKind::MaskedResult, wire),
         }
@@ -279,9 +267,7 @@ impl TryFrom<OnlineRequest> for pb::OnlineRequest {
     fn try_from(request: OnlineRequest) -> Result<Self, ConvertError> {
         use pb::online_request::Payload;
         let payload = match request {
-            OnlineRequest::Open(id) => {
-                Payload::Open(pb::OnlineOpen { session_id: id.0.to_vec() })
-            }
+            OnlineRequest::Open(id) => Payload::Open(pb::OnlineOpen { session_id: id.0.to_vec() }),
             OnlineRequest::Step(message) => {
                 let kind = message.kind;
                 let piece = piece_to_wire(message)?;
