@@ -61,7 +61,7 @@ impl ServedModel {
             name: name.clone(),
             digest: prepared.digest().0.to_vec(),
             plan: Some(wire_plan),
-            prediction: Some(prediction_to_wire(&predict(plan))),
+            prediction: Some((&predict(plan)).into()),
         };
         check_size(format!("the plan of model {name:?}"), description.encoded_len())?;
         Ok(Self { name, prepared, description, session_bytes: AtomicUsize::new(0) })
@@ -138,20 +138,4 @@ impl Models {
 
 fn check_size(what: String, bytes: usize) -> Result<(), ModelsError> {
     if bytes > limits::MESSAGE_BYTES { Err(ModelsError::TooLarge { what, bytes }) } else { Ok(()) }
-}
-
-fn phase_to_wire(phases: &[tacit_protocol::session::PhasePrediction]) -> pb::PhasePrediction {
-    pb::PhasePrediction {
-        bytes_sent: phases.iter().map(|phase| phase.bytes_sent).sum(),
-        bytes_received: phases.iter().map(|phase| phase.bytes_received).sum(),
-        round_trips: phases.iter().map(|phase| phase.round_trips).sum(),
-        transfers: phases.iter().map(|phase| phase.transfers).sum(),
-    }
-}
-
-fn prediction_to_wire(prediction: &tacit_protocol::session::Prediction) -> pb::Prediction {
-    pb::Prediction {
-        preprocessing: Some(phase_to_wire(&[prediction.setup, prediction.preprocessing])),
-        online: Some(phase_to_wire(&[prediction.online])),
-    }
 }

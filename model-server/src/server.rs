@@ -155,6 +155,11 @@ impl ShutdownHandle {
         self.service.abort.cancel();
     }
 
+    /// Number of `Preprocess` and `Online` calls that run.
+    pub fn running_calls(&self) -> usize {
+        self.service.preprocess_tasks.len() + self.service.online_tasks.len()
+    }
+
     /// What the store of prepared sessions holds.
     pub fn occupancy(&self) -> Occupancy {
         self.service.store.occupancy()

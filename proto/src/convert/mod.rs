@@ -7,6 +7,7 @@
 mod check;
 mod linear;
 mod plan;
+mod prediction;
 mod session;
 
 #[cfg(test)]
