@@ -1,5 +1,6 @@
 //! Accepted connections and what belongs to each of them.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 use crate::limits::Limits;
@@ -25,10 +27,13 @@ pub(crate) struct Peer {
     pub(crate) preprocess_calls: Arc<Semaphore>,
 }
 
-/// A TCP connection that counts against the limit of connections until it is dropped.
+/// A TCP connection that counts against the limit of connections until it is dropped. It breaks if its client says
+/// nothing at all within the idle timeout; after that HTTP/2's own pings find out whether the client is there.
 pub(crate) struct Connection {
     stream: TcpStream,
     peer: Peer,
+    /// When the first bytes must be there; `None` once they are.
+    deadline: Option<Pin<Box<Sleep>>>,
     _counted: OwnedSemaphorePermit,
 }
 
@@ -38,6 +43,7 @@ pub(crate) struct Acceptor {
     slots: Arc<Semaphore>,
     sessions: usize,
     preprocess_calls: usize,
+    idle_timeout: Duration,
 }
 
 impl Acceptor {
@@ -47,6 +53,7 @@ impl Acceptor {
             slots: Arc::new(Semaphore::new(limits.connections)),
             sessions: limits.sessions_per_connection as usize,
             preprocess_calls: limits.preprocess_calls_per_connection,
+            idle_timeout: limits.idle_timeout,
         }
     }
 
@@ -81,14 +88,16 @@ impl Acceptor {
 
     async fn accept(&self, slot: OwnedSemaphorePermit) -> io::Result<Connection> {
         let (stream, address) = self.listener.accept().await?;
-        // Messages of the online phase are small and each is waited for.
-        stream.set_nodelay(true)?;
+        // Messages of the online phase are small and each is waited for. Fails if the client has left already, which
+        // whoever reads from the connection finds out.
+        let _ = stream.set_nodelay(true);
         let peer = Peer {
             address,
             sessions: Arc::new(Semaphore::new(self.sessions)),
             preprocess_calls: Arc::new(Semaphore::new(self.preprocess_calls)),
         };
-        Ok(Connection { stream, peer, _counted: slot })
+        let deadline = Some(Box::pin(tokio::time::sleep(self.idle_timeout)));
+        Ok(Connection { stream, peer, deadline, _counted: slot })
     }
 }
 
@@ -106,7 +115,16 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match &mut self.deadline {
+            Some(deadline) if read.is_pending() => {
+                deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => {
+                self.deadline = None;
+                read
+            }
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub enum ModelsError {
         /// Name of the model.
         name: String,
         /// The field that does not fit.
-        error: ConvertError,
+        error: Box<ConvertError>,
     },
     /// An answer that describes a model or lists all of them is over the message limit.
     #[error("{what} takes {bytes} bytes, the limit for a message is {max}", max = limits::MESSAGE_BYTES)]
@@ -55,8 +55,8 @@ impl ServedModel {
             return Err(ModelsError::Name(name));
         }
         let plan = prepared.plan();
-        let wire_plan =
-            pb::Plan::try_from(plan.as_ref()).map_err(|error| ModelsError::Plan { name: name.clone(), error })?;
+        let wire_plan = pb::Plan::try_from(plan.as_ref())
+            .map_err(|error| ModelsError::Plan { name: name.clone(), error: Box::new(error) })?;
         let description = pb::Model {
             name: name.clone(),
             digest: prepared.digest().0.to_vec(),

@@ -3,7 +3,8 @@
 //! There are two lanes with threads of their own, one for preprocessing and one for online work, so that an
 //! inference never queues behind the minutes of preprocessing that other clients may have asked for: the
 //! operating system divides the processors between the lanes. Within a lane jobs start in the order in which
-//! they came. A stream has one job at a time, so streams take turns.
+//! they came. A stream has one job at a time, so streams take turns. On Linux the preprocessing threads also run
+//! at a lower priority: while both lanes have work, an inference gets about nine tenths of a processor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,6 +12,10 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::sync::{Semaphore, oneshot};
+
+/// Nice value of the threads that preprocess; weighs about a tenth of the default.
+#[cfg(target_os = "linux")]
+const PREPROCESSING_NICENESS: i32 = 10;
 
 /// Why a job gave no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,8 +59,8 @@ impl Workers {
     /// If the threads cannot be started.
     pub fn new(threads: usize, queue: usize) -> Result<Self, ThreadPoolBuildError> {
         Ok(Self {
-            preprocessing: LaneWorkers::new("preprocess", threads, queue)?,
-            online: LaneWorkers::new("online", threads, queue)?,
+            preprocessing: LaneWorkers::new("preprocess", threads, queue, lower_priority)?,
+            online: LaneWorkers::new("online", threads, queue, || {})?,
         })
     }
 
@@ -78,10 +83,11 @@ impl Workers {
 }
 
 impl LaneWorkers {
-    fn new(name: &'static str, threads: usize, queue: usize) -> Result<Self, ThreadPoolBuildError> {
+    fn new(name: &'static str, threads: usize, queue: usize, prepare: fn()) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(move |index| format!("{name}-{index}"))
+            .start_handler(move |_| prepare())
             .build()?;
         Ok(Self { pool, running: Arc::new(Semaphore::new(threads)), admitted: Semaphore::new(threads + queue) })
     }
@@ -111,6 +117,14 @@ impl LaneWorkers {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) | Err(_) => Err(WorkerError::Panicked),
         }
+    }
+}
+
+/// Gives way to the other threads of the process. Best effort: without it the lanes share evenly.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PREPROCESSING_NICENESS) {
+        tracing::debug!(%error, "the priority of a preprocessing thread could not be lowered");
     }
 }
 

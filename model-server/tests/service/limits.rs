@@ -5,6 +5,9 @@ use std::time::Duration;
 use tacit_model_server::Limits;
 use tacit_proto::Reason;
 
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
 use crate::harness::{TestServer, assert_reason, eventually, limits};
 
 #[tokio::test]
@@ -42,7 +45,7 @@ async fn a_full_store_refuses_new_sessions() {
 
 #[tokio::test]
 async fn a_client_that_stalls_is_told_so() {
-    let server = TestServer::with(Limits { idle_timeout: Duration::from_millis(200), ..limits() }).await;
+    let server = TestServer::with(Limits { idle_timeout: Duration::from_millis(400), ..limits() }).await;
     let client = server.client().await;
     let call = client.preprocess().await;
     call.send(client.start(1).1.swap_remove(0));
@@ -75,6 +78,17 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
     }
     server.assert_serves().await;
     assert_eq!(server.handle.occupancy().bytes, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let limits = Limits { connections: 1, idle_timeout: Duration::from_millis(400), ..limits() };
+    let server = TestServer::with(limits).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    // There is room for one connection only: this one waits until the silent one is gone.
+    server.assert_serves().await;
+    let mut received = Vec::new();
+    let _ = silent.read_to_end(&mut received).await;
 }
 
 #[tokio::test]
