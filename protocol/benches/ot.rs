@@ -2,9 +2,7 @@
 //! Bytes on the wire are exact: `TreeHeight::extension_len`.
 
 use divan::{Bencher, counter::ItemsCount};
-use tacit_protocol::ot::{
-    BaseReceiver, ExtensionReceiver, ExtensionSender, TreeHeight, base_send_with, padded,
-};
+use tacit_protocol::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender, TreeHeight, base_send_with, padded};
 
 const HEIGHTS: [u8; 6] = [2, 4, 5, 6, 7, 8];
 const THREADS: [usize; 2] = [1, 2];

@@ -104,10 +104,7 @@ pub(super) fn random_seed() -> Result<[u8; SEED_BYTES], HeError> {
 }
 
 /// Every polynomial must have `N` coefficients.
-pub(super) fn check_lengths(
-    parameters: ParameterSet,
-    mut lengths: impl Iterator<Item = usize>,
-) -> Result<(), HeError> {
+pub(super) fn check_lengths(parameters: ParameterSet, mut lengths: impl Iterator<Item = usize>) -> Result<(), HeError> {
     let expected = parameters.dimension();
     match lengths.find(|length| *length != expected) {
         Some(got) => Err(HeError::Elements { what: "a polynomial", expected, got }),

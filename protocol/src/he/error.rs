@@ -29,7 +29,9 @@ pub enum HeError {
     #[error("packing: {0}")]
     Packing(&'static str),
     /// The weights are too large for exact and reliable decryption.
-    #[error("the noise of this layer could reach 2^{bound_log2:.1}, at most 2^31 can be decrypted: use smaller weights")]
+    #[error(
+        "the noise of this layer could reach 2^{bound_log2:.1}, at most 2^31 can be decrypted: use smaller weights"
+    )]
     Noise {
         /// Binary logarithm of the noise bound.
         bound_log2: Log2,

@@ -37,4 +37,3 @@ pub use search::choose_packing;
 
 pub(crate) use ciphertext::{read_response, write_bodies};
 pub(crate) use packing::Geometry;
-

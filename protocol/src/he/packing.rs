@@ -75,8 +75,7 @@ impl Geometry {
         let LinearPlan { shape, packing } = *linear;
         let (kernel, phases) = phases(&shape);
         let window_outputs = [packing.window[0] - kernel[0] + 1, packing.window[1] - kernel[1] + 1];
-        let windows =
-            [shape.output.height.div_ceil(window_outputs[0]), shape.output.width.div_ceil(window_outputs[1])];
+        let windows = [shape.output.height.div_ceil(window_outputs[0]), shape.output.width.div_ceil(window_outputs[1])];
         Self { shape, packing, phases, kernel, windows, window_outputs }
     }
 
@@ -121,7 +120,8 @@ impl Geometry {
     /// The input ciphertexts of an output ciphertext, and its kernel polynomials ([`Self::kernels`]).
     pub(crate) fn sources(&self, output_ciphertext: usize) -> impl Iterator<Item = (usize, usize)> {
         let tiles = self.channel_tiles();
-        let (group_window, output_tile) = (output_ciphertext / self.output_tiles(), output_ciphertext % self.output_tiles());
+        let (group_window, output_tile) =
+            (output_ciphertext / self.output_tiles(), output_ciphertext % self.output_tiles());
         let group = group_window / self.windows();
         let first_input = group_window * tiles;
         let first_kernel = (group * self.output_tiles() + output_tile) * tiles;
@@ -195,7 +195,8 @@ impl Geometry {
                 let phase = [offset[0] % self.shape.stride[0], offset[1] % self.shape.stride[1]];
                 let Some(phase) = self.phases.iter().position(|used| *used == phase) else { continue };
                 let channel = channel * self.phases.len() + phase;
-                let (channel_tile, channel) = (channel / self.packing.channel_tile, channel % self.packing.channel_tile);
+                let (channel_tile, channel) =
+                    (channel / self.packing.channel_tile, channel % self.packing.channel_tile);
                 let (output_tile, output) = (output / self.packing.output_tile, output % self.packing.output_tile);
                 let [height, width] = self.packing.window;
                 let planes = output * self.packing.channel_tile + channel;

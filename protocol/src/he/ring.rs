@@ -9,10 +9,12 @@ use super::params::ParameterSet;
 /// A polynomial with coefficients 0 and 1, each uniform: keys, and the multipliers of fresh zeros.
 pub(super) fn binary(parameters: ParameterSet, stream: &mut ChaCha20Rng) -> Vec<i32> {
     let words = parameters.dimension() / 64;
-    (0..words).flat_map(|_| {
-        let word = stream.next_u64();
-        (0..64).map(move |bit| (word >> bit & 1) as i32)
-    }).collect()
+    (0..words)
+        .flat_map(|_| {
+            let word = stream.next_u64();
+            (0..64).map(move |bit| (word >> bit & 1) as i32)
+        })
+        .collect()
 }
 
 /// Adds a Gaussian of the set's standard deviation, rounded to integers, to each coefficient.

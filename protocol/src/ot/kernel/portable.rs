@@ -41,9 +41,9 @@ fn fold_exactly<const HEIGHT: usize, const LEAVES: usize>(
                     values[pair][word] = values[2 * pair][word] ^ values[2 * pair + 1][word];
                 }
             }
-            row[lane] = bytes(&odd);
+            store(&mut row[lane], &odd);
         }
-        *sum = bytes(&values[0]);
+        store(sum, &values[0]);
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn transpose(rows: &[Row], lane: usize, columns: &mut [Lane]) {
     swap_squares::<2>(&mut square, 0x3333_3333_3333_3333);
     swap_squares::<1>(&mut square, 0x5555_5555_5555_5555);
     for (column, words) in columns.iter_mut().zip(&square) {
-        *column = bytes(words);
+        store(column, words);
     }
 }
 
@@ -100,18 +100,22 @@ pub(super) fn tweak(columns: &mut [Lane], first: u64) {
         for block in 0..WORDS / 2 {
             values[2 * block] ^= number.wrapping_add(128 * block as u64);
         }
-        *column = bytes(&values);
+        store(column, &values);
     }
 }
 
 #[inline(always)]
 fn words(lane: &Lane) -> [u64; WORDS] {
-    std::array::from_fn(|word| {
-        u64::from_le_bytes(std::array::from_fn(|byte| lane[8 * word + byte]))
-    })
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(lane.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
 #[inline(always)]
-fn bytes(words: &[u64; WORDS]) -> Lane {
-    std::array::from_fn(|byte| words[byte / 8].to_le_bytes()[byte % 8])
+fn store(lane: &mut Lane, words: &[u64; WORDS]) {
+    for (bytes, word) in lane.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
 }
