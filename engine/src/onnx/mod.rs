@@ -9,6 +9,7 @@
 
 mod error;
 mod import;
+mod importer;
 mod labels;
 mod node;
 mod operators;

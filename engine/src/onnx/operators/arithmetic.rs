@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::graph::{MAX_LAYER_ELEMENTS, Operator};
-use crate::onnx::import::Importer;
+use crate::onnx::importer::Importer;
 use crate::onnx::node::{Node, Value};
 use crate::onnx::polynomial::{Activation, Polynomial};
 use crate::onnx::tensor::Constant;

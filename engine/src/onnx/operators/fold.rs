@@ -1,6 +1,6 @@
 //! Operators whose inputs are all known: shape arithmetic and transposed weights, evaluated at import.
 
-use crate::onnx::import::Importer;
+use crate::onnx::importer::Importer;
 use crate::onnx::node::Node;
 use crate::onnx::schema::data_type;
 use crate::onnx::shape::{self, element_count};

@@ -1,6 +1,6 @@
 //! Operators that keep the elements and their order.
 
-use crate::onnx::import::Importer;
+use crate::onnx::importer::Importer;
 use crate::onnx::node::Node;
 use crate::onnx::polynomial::Activation;
 use crate::onnx::shape;

@@ -4,7 +4,7 @@ use tacit_protocol::plan::{LinearShape, Shape};
 
 use super::window;
 use crate::graph::{Bias, FloatLinear, Operator};
-use crate::onnx::import::Importer;
+use crate::onnx::importer::Importer;
 use crate::onnx::node::Node;
 use crate::onnx::polynomial::Activation;
 use crate::onnx::tensor::Constant;

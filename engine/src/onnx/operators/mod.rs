@@ -8,7 +8,7 @@ mod normalization;
 mod pooling;
 mod window;
 
-use super::import::{Importer, constant};
+use super::importer::{Importer, constant};
 use super::node::{Node, Value};
 use super::polynomial::Activation;
 use super::tensor::{self, Constant};

@@ -1,7 +1,7 @@
 //! `BatchNormalization` with fixed statistics.
 
 use crate::graph::Operator;
-use crate::onnx::import::Importer;
+use crate::onnx::importer::Importer;
 use crate::onnx::node::Node;
 use crate::onnx::polynomial::Activation;
 

@@ -4,7 +4,7 @@ use tacit_protocol::plan::Padding;
 
 use super::window;
 use crate::graph::Operator;
-use crate::onnx::import::Importer;
+use crate::onnx::importer::Importer;
 use crate::onnx::node::Node;
 use crate::onnx::polynomial::Activation;
 

@@ -4,6 +4,7 @@ mod activations;
 mod arithmetic;
 mod constants;
 mod errors;
+mod file_errors;
 mod layout;
 mod networks;
 mod robustness;
