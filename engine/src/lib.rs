@@ -2,3 +2,4 @@
 //! the evaluation of the server's side.
 
 pub mod graph;
+pub mod onnx;

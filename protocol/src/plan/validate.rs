@@ -2,6 +2,7 @@
 //! shapes fit each other, so that the rest of the crate computes with them without overflow.
 
 use super::{LinearShape, Node, Padding, Plan, Shape, Step};
+use crate::he::check_packing;
 
 /// Most nodes in a plan.
 pub const MAX_NODES: usize = 4096;
@@ -103,7 +104,8 @@ impl Plan {
             Step::Linear(linear) => {
                 check(linear.shape.input == input.shape, "the layer's input shape differs from its input's")?;
                 check(linear.shape.output == node.shape, "the layer's output shape differs from the node's")?;
-                validate_linear_shape(&linear.shape)
+                validate_linear_shape(&linear.shape)?;
+                check_packing(&linear.shape, &linear.packing).map_err(|error| error.to_string())
             }
             Step::Square { drop } => {
                 check(*drop <= 30, "at most 30 bits can be dropped")?;

@@ -243,6 +243,9 @@ impl Preparation {
         };
         let length = context.layout.message_len(id, kind);
         let (Some(length), true) = (length, kind == expected) else { return Err(unexpected) };
+        if kind == MessageKind::ServerCorrelations && context.transfers.is_none() {
+            return Err(SessionError::Unexpected("correlations before Accept"));
+        }
         let Some(data) = self.inbox.entry(id).or_default().add(message, length)? else { return Ok(()) };
         self.inbox.remove(&id);
         match (std::mem::replace(&mut self.nodes[id], NodeState::Waiting), &context.plan.nodes[id].step) {

@@ -181,8 +181,7 @@ struct Transcript {
 
 fn prepare(sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript) {
     let mut transcript = Transcript::default();
-    let (mut client, requests) =
-        PreprocessClient::start(MODEL.plan.clone(), "test", sessions, &NativeBackend).unwrap();
+    let (mut client, requests) = PreprocessClient::start(MODEL.plan.clone(), "test", sessions, &NativeBackend).unwrap();
     let mut queue: VecDeque<PreprocessRequest> = requests.into();
     let mut server = None;
     let (mut client_sessions, mut server_sessions) = (Vec::new(), Vec::new());
@@ -218,7 +217,11 @@ fn prepare(sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript
 }
 
 /// Runs the online phase; gives the logits and all messages.
-fn infer(client: ClientSession, server: ServerSession, input: &Share) -> (Vec<u32>, Vec<OnlineRequest>, Vec<OnlineResponse>) {
+fn infer(
+    client: ClientSession,
+    server: ServerSession,
+    input: &Share,
+) -> (Vec<u32>, Vec<OnlineRequest>, Vec<OnlineResponse>) {
     let mut server = server.start(MODEL.clone()).unwrap();
     let (mut client, requests) = client.start(input).unwrap();
     let mut queue: VecDeque<OnlineRequest> = requests.into();
@@ -297,7 +300,8 @@ fn bytes_are_as_predicted() {
     assert_eq!(received, 2 * prediction.preprocessing.bytes_received);
 
     let (_, sent, received) = infer(clients.remove(0), servers.remove(0), &ring(&inputs()[3]));
-    let sent: u64 = sent.iter().map(|request| if let OnlineRequest::Step(message) = request { data(message) } else { 0 }).sum();
+    let sent: u64 =
+        sent.iter().map(|request| if let OnlineRequest::Step(message) = request { data(message) } else { 0 }).sum();
     let received: u64 = received.iter().map(|OnlineResponse::Step(message)| data(message)).sum();
     assert_eq!((sent, received), (prediction.online.bytes_sent, prediction.online.bytes_received));
     assert_eq!(prediction.online.round_trips, 3);
@@ -389,19 +393,20 @@ fn the_server_refuses_a_wrong_opening() {
 fn messages_out_of_order_are_refused() {
     let (_, _, transcript) = prepare(1);
     let PreprocessRequest::Open(open) = &transcript.requests[0] else { panic!("Open comes first") };
-    let choices = transcript.requests.iter().find(|request| {
-        matches!(request, PreprocessRequest::Step(message) if message.kind == MessageKind::ShareChoices)
-    });
-    let corrections = transcript.requests.iter().find(|request| {
-        matches!(request, PreprocessRequest::Step(message) if message.kind == MessageKind::ClientCorrections)
-    });
+    let choices = transcript.requests.iter().find(
+        |request| matches!(request, PreprocessRequest::Step(message) if message.kind == MessageKind::ShareChoices),
+    );
+    let corrections = transcript.requests.iter().find(
+        |request| matches!(request, PreprocessRequest::Step(message) if message.kind == MessageKind::ClientCorrections),
+    );
     for early in [choices.unwrap(), corrections.unwrap()] {
         let (mut server, _) = PreprocessServer::open(MODEL.clone(), open.clone()).unwrap();
         assert!(server.handle(early.clone()).is_err());
     }
     for early in &transcript.responses[1..] {
         let (mut client, _) = PreprocessClient::start(MODEL.plan.clone(), "test", 1, &NativeBackend).unwrap();
-        let is_linear = matches!(early, PreprocessResponse::Step(message) if message.kind == MessageKind::LinearResponses);
+        let is_linear =
+            matches!(early, PreprocessResponse::Step(message) if message.kind == MessageKind::LinearResponses);
         assert!(is_linear || client.handle(early.clone()).is_err(), "{early:?}");
     }
     for count in [0, Open::MAX_SESSIONS + 1] {
@@ -453,9 +458,8 @@ fn both_sides_refuse_disturbed_online_messages() {
     let (mut client, _) = session.start(&input).unwrap();
     for response in &received {
         let OnlineResponse::Step(message) = response;
-        let spoils = spoiled(message).into_iter().filter(|spoilt| spoilt.kind == message.kind || spoilt.kind == MessageKind::MaskedInput);
-        for message in spoils {
-            assert!(client.handle(OnlineResponse::Step(message)).is_err());
+        for spoilt in spoiled(message).into_iter().filter(|spoilt| spoilt != message) {
+            assert!(client.handle(OnlineResponse::Step(spoilt)).is_err());
         }
         for other in received.iter().filter(|other| *other != response) {
             assert!(client.handle(other.clone()).is_err(), "another step's message");
@@ -550,10 +554,10 @@ fn what_each_side_sees_is_uniform() {
     }
     for (kind, bytes) in &seen {
         // The last byte of an array of bit fields may be partly filled, so only large messages are judged.
-        if bytes.len() > 20_000 {
+        if bytes.len() > 5_000 {
             let statistic = chi_square(bytes.iter());
             assert!(statistic < 255.0 + 8.0 * 22.6, "{kind:?}: chi-square {statistic} over {} bytes", bytes.len());
         }
     }
-    assert!(seen.iter().filter(|(_, bytes)| bytes.len() > 20_000).count() >= 6);
+    assert!(seen.iter().filter(|(_, bytes)| bytes.len() > 5_000).count() >= 6);
 }

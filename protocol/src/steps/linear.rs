@@ -1,15 +1,66 @@
-use crate::{he::*, plan::LinearPlan, random::Seed, share::Share};
-pub fn client_encrypt(_: &dyn ClientEngine, _: &LinearPlan, _: &[u32]) -> Result<Vec<u8>, HeError> {
-    Err(HeError)
+//! Linear: preprocessing of a convolution or fully connected layer (section 4 of the specification).
+//!
+//! ```text
+//! client: mask r                                       server: weights W
+//! seeded encryptions of r packed into polynomials -->  products, fresh zeros, uniform masks rho
+//! u = round(phase / 2^32)                         <--  W r - s encrypted, output coefficients only; s = round(rho / 2^32)
+//! ```
+//!
+//! `u + s = W r + {-1, 0, 1}` modulo `2^32`.
+
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::he::{
+    ClientEngine, Encrypted, Geometry, HeError, PreparedLinear, PreparedPublicKey, read_response, write_bodies,
+};
+use crate::plan::LinearPlan;
+use crate::random::Seed;
+use crate::share::Share;
+
+/// Client: the upload for its input share `mask`.
+///
+/// # Errors
+/// A wrong number of elements, or a failing engine.
+pub fn client_encrypt(engine: &dyn ClientEngine, linear: &LinearPlan, mask: &[u32]) -> Result<Vec<u8>, HeError> {
+    let expected = linear.shape.input.elements();
+    if mask.len() != expected {
+        return Err(HeError::Elements { what: "the input mask", expected, got: mask.len() });
+    }
+    let plaintexts = Zeroizing::new(Geometry::new(linear).pack_inputs(mask));
+    let Encrypted { seed, bodies } = engine.encrypt(&plaintexts)?;
+    Ok(write_bodies(&seed, &bodies, linear))
 }
+
+/// Server: the response to an upload, and its share `s`, drawn from `seed`.
+///
+/// # Errors
+/// An upload of a wrong length, a key of another parameter set.
 pub fn server_respond(
-    _: &PreparedLinear,
-    _: &PreparedPublicKey,
-    _: &[u8],
-    _: &Seed,
+    prepared: &PreparedLinear,
+    public_key: &PreparedPublicKey,
+    upload: &[u8],
+    seed: &Seed,
 ) -> Result<(Vec<u8>, Share), HeError> {
-    Err(HeError)
+    prepared.respond(public_key, upload, seed)
 }
-pub fn client_decrypt(_: &dyn ClientEngine, _: &LinearPlan, _: &[u8]) -> Result<Share, HeError> {
-    Err(HeError)
+
+/// Client: its share `u` from the server's response.
+///
+/// # Errors
+/// A response of a wrong length, or a failing engine.
+pub fn client_decrypt(engine: &dyn ClientEngine, linear: &LinearPlan, response: &[u8]) -> Result<Share, HeError> {
+    let ciphertexts = read_response(linear, response)?;
+    let phases: Vec<Zeroizing<Vec<u64>>> = ciphertexts
+        .par_iter()
+        .map(|(mask, body)| engine.phase(mask, body).map(Zeroizing::new))
+        .collect::<Result<_, _>>()?;
+    let geometry = Geometry::new(linear);
+    let mut share = Share::zeros(linear.shape.output.elements());
+    for (index, phase) in phases.iter().enumerate() {
+        for (position, element) in geometry.outputs(index) {
+            share[element] = (phase[position].wrapping_add(1 << 31) >> 32) as u32;
+        }
+    }
+    Ok(share)
 }

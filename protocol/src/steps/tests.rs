@@ -35,13 +35,18 @@ struct Outcome {
 
 fn split(values: &[i32], seed: u64) -> (Share, Share) {
     let client = Share(Seed::for_test(seed).uniform_u32(values.len()));
-    let server = Share(values.iter().zip(client.iter()).map(|(value, own)| (*value as u32).wrapping_sub(*own)).collect());
+    let server =
+        Share(values.iter().zip(client.iter()).map(|(value, own)| (*value as u32).wrapping_sub(*own)).collect());
     (client, server)
 }
 
 fn combine(half: &Share, result: &[u8], next_mask: &Share) -> Vec<u32> {
     let result = result.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-    half.iter().zip(result).zip(next_mask.iter()).map(|((half, other), mask)| half.wrapping_add(other).wrapping_add(*mask)).collect()
+    half.iter()
+        .zip(result)
+        .zip(next_mask.iter())
+        .map(|((half, other), mask)| half.wrapping_add(other).wrapping_add(*mask))
+        .collect()
 }
 
 fn run_square((client, server): (Share, Share), drop: u32, seed: u64) -> Outcome {
@@ -95,6 +100,7 @@ fn values(drop: u32, count: usize, seed: u64) -> Vec<i32> {
     let limit = (1i32 << 30) - (1 << drop);
     let unit = 1i32 << drop;
     let mut values = vec![0, 1, -1, unit - 1, unit, -unit, 1 - unit, limit, -limit, limit - 1, 1 - limit];
+    values.retain(|value| value.abs() <= limit);
     let mut stream = Seed::for_test(seed).stream();
     while values.len() < count {
         let shift = stream.random_range(0..30);

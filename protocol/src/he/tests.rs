@@ -1,0 +1,377 @@
+//! Client against server for the linear step, the noise, and what each side could learn.
+
+use proptest::prelude::*;
+use rand::{Rng, RngExt};
+
+use super::keys::SecretKey;
+use super::ring::add_noise;
+use super::*;
+use crate::plan::{LinearPlan, LinearShape, Packing, Padding, Shape};
+use crate::random::Seed;
+use crate::share::Share;
+use crate::steps::linear::{client_decrypt, client_encrypt, server_respond};
+
+/// The convolution by its definition, modulo `2^32`.
+fn convolve(shape: &LinearShape, weights: &[i16], input: &[u32]) -> Vec<u32> {
+    let LinearShape { input: from, output: to, groups, kernel, stride, padding, dilation } = *shape;
+    let channels = shape.channels_per_group();
+    let mut outputs = Vec::with_capacity(to.elements());
+    for output in 0..to.channels {
+        let group = output / (to.channels / groups);
+        for row in 0..to.height {
+            for column in 0..to.width {
+                let mut sum = 0u32;
+                for channel in 0..channels {
+                    for (tap, weight) in weights[(output * channels + channel) * kernel[0] * kernel[1]..]
+                        [..kernel[0] * kernel[1]]
+                        .iter()
+                        .enumerate()
+                    {
+                        let row = (row * stride[0] + tap / kernel[1] * dilation[0]).wrapping_sub(padding.top);
+                        let column = (column * stride[1] + tap % kernel[1] * dilation[1]).wrapping_sub(padding.left);
+                        if row < from.height && column < from.width {
+                            let element =
+                                input[((group * channels + channel) * from.height + row) * from.width + column];
+                            sum = sum.wrapping_add(element.wrapping_mul(i32::from(*weight) as u32));
+                        }
+                    }
+                }
+                outputs.push(sum);
+            }
+        }
+    }
+    outputs
+}
+
+/// One linear step between a client and a server: `u + s - W r` for each output.
+fn run(plan: &LinearPlan, weights: &[i16], mask: &[u32]) -> Vec<i32> {
+    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+    let prepared = PreparedLinear::new(plan, weights).unwrap();
+    let upload = client_encrypt(&*engine, plan, mask).unwrap();
+    let (response, server) = server_respond(&prepared, &key, &upload, &Seed::random().unwrap()).unwrap();
+    assert_eq!((upload.len(), response.len()), message_lengths(plan));
+    let client = client_decrypt(&*engine, plan, &response).unwrap();
+    let expected = convolve(&plan.shape, weights, mask);
+    client
+        .iter()
+        .zip(server.iter())
+        .zip(expected)
+        .map(|((u, s), y)| u.wrapping_add(*s).wrapping_sub(y) as i32)
+        .collect()
+}
+
+fn assert_exact(plan: &LinearPlan, weights: &[i16], mask: &[u32]) {
+    let errors = run(plan, weights, mask);
+    assert!(errors.iter().all(|error| error.abs() <= 1), "{:?} errs for {plan:?}", errors.iter().max());
+}
+
+fn shapes() -> impl Strategy<Value = LinearShape> {
+    let pair = |low: usize, high: usize| [low..high, low..high];
+    let pads = [0usize..3, 0usize..3, 0usize..3, 0usize..3];
+    (1usize..4, 1usize..4, 1usize..4, pair(1, 14), pair(1, 5), pair(1, 5), pair(1, 3), pads).prop_filter_map(
+        "the kernel is larger than the image",
+        |(groups, inputs, outputs, size, kernel, stride, dilation, pads)| {
+            let padding = Padding { top: pads[0], left: pads[1], bottom: pads[2], right: pads[3] };
+            let fit = |axis: usize, padded: usize| {
+                let extent = dilation[axis] * (kernel[axis] - 1) + 1;
+                (padded >= extent).then(|| (padded - extent) / stride[axis] + 1)
+            };
+            let input = Shape::new(groups * inputs, size[0], size[1]);
+            let height = fit(0, size[0] + pads[0] + pads[2])?;
+            let width = fit(1, size[1] + pads[1] + pads[3])?;
+            let output = Shape::new(groups * outputs, height, width);
+            Some(LinearShape { input, output, groups, kernel, stride, padding, dilation })
+        },
+    )
+}
+
+fn random_weights(count: usize, limit: i16, seed: u64) -> Vec<i16> {
+    let mut stream = Seed::for_test(seed).stream();
+    (0..count).map(|_| stream.random_range(-limit..=limit)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn linear_steps_are_exact_to_the_last_place(shape in shapes(), seed in any::<u64>(), extreme in any::<bool>()) {
+        let limit = if extreme { i16::MAX } else { 127 };
+        let weights = random_weights(shape.weight_count(), limit, seed);
+        let packing = choose_packing(&shape, &weights).unwrap();
+        check_packing(&shape, &packing).unwrap();
+        assert_exact(&LinearPlan { shape, packing }, &weights, &Seed::for_test(seed).uniform_u32(shape.input.elements()));
+    }
+
+    #[test]
+    fn any_tiles_and_windows_give_the_same(
+        shape in shapes(), seed in any::<u64>(), tiles in [1usize..4, 1usize..4], cut in [0usize..6, 0usize..6], small in any::<bool>(),
+    ) {
+        let (kernel, phases) = packing::phases(&shape);
+        let packing = Packing {
+            parameters: if small { ParameterSet::N2048 } else { ParameterSet::N4096 },
+            channel_tile: tiles[0].min(shape.channels_per_group() * phases.len()),
+            output_tile: tiles[1].min(shape.output.channels / shape.groups),
+            window: [kernel[0] + cut[0], kernel[1] + cut[1]],
+            upload_bits: 60,
+            response_mask_bits: 44,
+            response_body_bits: 38,
+        };
+        check_packing(&shape, &packing).unwrap();
+        let weights = random_weights(shape.weight_count(), 31, seed);
+        assert_exact(&LinearPlan { shape, packing }, &weights, &Seed::for_test(seed).uniform_u32(shape.input.elements()));
+    }
+}
+
+#[test]
+fn edge_values_are_exact() {
+    let shapes = [
+        LinearShape::fully_connected(1, 1),
+        LinearShape::fully_connected(257, 3),
+        LinearShape::fully_connected(3, 257),
+        LinearShape::fully_connected(5000, 2),
+    ];
+    for shape in shapes {
+        for weight in [0, 1, -1, i16::MAX, i16::MIN] {
+            let weights = vec![weight; shape.weight_count()];
+            let packing = choose_packing(&shape, &weights).unwrap();
+            let plan = LinearPlan { shape, packing };
+            for mask in [0, 1, u32::MAX, 1 << 31, (1 << 31) - 1] {
+                assert_exact(&plan, &weights, &vec![mask; shape.input.elements()]);
+            }
+        }
+    }
+}
+
+#[test]
+fn images_larger_than_a_polynomial_are_cut_into_windows() {
+    let shape = LinearShape {
+        input: Shape::new(2, 70, 75),
+        output: Shape::new(3, 70, 75),
+        kernel: [3, 3],
+        padding: Padding { top: 1, left: 1, bottom: 1, right: 1 },
+        ..LinearShape::fully_connected(1, 1)
+    };
+    let weights = random_weights(shape.weight_count(), 200, 3);
+    let packing = choose_packing(&shape, &weights).unwrap();
+    assert!(packing.window[0] * packing.window[1] <= 4096);
+    assert_exact(&LinearPlan { shape, packing }, &weights, &Seed::for_test(4).uniform_u32(shape.input.elements()));
+}
+
+#[test]
+fn weights_that_cannot_be_decrypted_are_refused() {
+    let shape = LinearShape::fully_connected(3000, 1);
+    let weights = vec![i16::MAX; 3000];
+    let packing = choose_packing(&shape, &vec![1; 3000]).unwrap();
+    let error = PreparedLinear::new(&LinearPlan { shape, packing }, &weights).err().unwrap();
+    assert!(matches!(error, HeError::Noise { .. }), "{error}");
+    assert!(matches!(choose_packing(&shape, &weights[1..]), Err(HeError::Elements { .. })));
+}
+
+#[test]
+fn packings_that_do_not_fit_are_refused() {
+    let shape = LinearShape::fully_connected(100, 10);
+    let packing = choose_packing(&shape, &[1; 1000]).unwrap();
+    let changes: &[fn(&mut Packing)] = &[
+        |packing| packing.channel_tile = 0,
+        |packing| packing.channel_tile = 101,
+        |packing| packing.output_tile = 0,
+        |packing| packing.output_tile = 11,
+        |packing| packing.output_tile = usize::MAX,
+        |packing| packing.window = [0, 1],
+        |packing| packing.window = [64, 65],
+        |packing| packing.upload_bits = 0,
+        |packing| packing.response_mask_bits = 65,
+        |packing| packing.response_body_bits = 0,
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        let mut packing = packing;
+        change(&mut packing);
+        assert!(check_packing(&shape, &packing).is_err(), "change {index}");
+    }
+}
+
+#[test]
+fn messages_of_a_wrong_length_are_refused() {
+    let shape = LinearShape::fully_connected(20, 5);
+    let weights = random_weights(100, 100, 1);
+    let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
+    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+    let prepared = PreparedLinear::new(&plan, &weights).unwrap();
+    let seed = Seed::for_test(1);
+    let upload = client_encrypt(&*engine, &plan, &[7; 20]).unwrap();
+    let (response, _) = server_respond(&prepared, &key, &upload, &seed).unwrap();
+    for length in [0, 1, 15, upload.len() - 1, upload.len() + 1] {
+        let mut upload = upload.clone();
+        upload.resize(length, 0);
+        assert!(matches!(server_respond(&prepared, &key, &upload, &seed), Err(HeError::Length { .. })));
+    }
+    for length in [0, response.len() - 1, response.len() + 1] {
+        let mut response = response.clone();
+        response.resize(length, 0);
+        assert!(matches!(client_decrypt(&*engine, &plan, &response), Err(HeError::Length { .. })));
+    }
+    assert!(matches!(client_encrypt(&*engine, &plan, &[7; 19]), Err(HeError::Elements { .. })));
+    let other = if plan.packing.parameters == ParameterSet::N4096 { ParameterSet::N2048 } else { ParameterSet::N4096 };
+    let other = NativeBackend.generate(other).unwrap().public_key().unwrap();
+    assert!(server_respond(&prepared, &PreparedPublicKey::new(&other).unwrap(), &upload, &seed).is_err());
+}
+
+/// A step small enough that the noise of all its parts can be watched, with both parameter sets.
+fn watched_plan(parameters: ParameterSet) -> (LinearPlan, Vec<i16>) {
+    let shape = LinearShape::fully_connected(40, 30);
+    let weights = random_weights(1200, if parameters == ParameterSet::N4096 { 20_000 } else { 20 }, 8);
+    let packing = Packing {
+        parameters,
+        channel_tile: 40,
+        output_tile: 30,
+        window: [1, 1],
+        upload_bits: if parameters == ParameterSet::N4096 { 58 } else { 62 },
+        response_mask_bits: 41,
+        response_body_bits: 36,
+    };
+    (LinearPlan { shape, packing }, weights)
+}
+
+/// Phases of the outputs of a response, and the noise in them: the phase less `2^32 W r - rho`.
+fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64) -> (Vec<u64>, Vec<i64>) {
+    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+    let prepared = PreparedLinear::new(plan, weights).unwrap();
+    let geometry = Geometry::new(plan);
+    let (mut phases, mut noise) = (Vec::new(), Vec::new());
+    for number in 0..responses {
+        let mask = Seed::for_test(number).uniform_u32(plan.shape.input.elements());
+        let upload = client_encrypt(&*engine, plan, &mask).unwrap();
+        let seed = Seed::for_test(1000 + number);
+        let (response, _) = server_respond(&prepared, &key, &upload, &seed).unwrap();
+        let exact = convolve(&plan.shape, weights, &mask);
+        for (index, (mask, body)) in read_response(plan, &response).unwrap().iter().enumerate() {
+            let phase = engine.phase(mask, body).unwrap();
+            let mut masks = seed.derive("mask", index as u64).stream();
+            for (position, element) in geometry.outputs(index) {
+                let expected = (u64::from(exact[element]) << 32).wrapping_sub(masks.next_u64());
+                phases.push(phase[position]);
+                noise.push(phase[position].wrapping_sub(expected) as i64);
+            }
+        }
+    }
+    (phases, noise)
+}
+
+#[test]
+fn measured_noise_stays_below_its_bound_and_near_its_deviation() {
+    for parameters in ParameterSet::ALL {
+        let (plan, weights) = watched_plan(parameters);
+        let report = noise_report(&plan, &weights).unwrap();
+        let (_, noise) = phases_and_noise(&plan, &weights, 100);
+        let largest = noise.iter().map(|noise| noise.unsigned_abs()).max().unwrap() as f64;
+        assert!(largest < report.bound, "{parameters:?}: {largest} against {report:?}");
+        let deviation = (noise.iter().map(|noise| (*noise as f64).powi(2)).sum::<f64>() / noise.len() as f64).sqrt();
+        assert!(deviation < report.deviation, "{parameters:?}: {deviation} against {report:?}");
+        assert!(
+            deviation > report.deviation / 4.0,
+            "{parameters:?}: the bound is loose: {deviation} against {report:?}"
+        );
+    }
+}
+
+#[test]
+fn fresh_noise_has_the_stated_deviation() {
+    for parameters in ParameterSet::ALL {
+        let mut noise = vec![0; 1 << 18];
+        add_noise(parameters, &mut noise, &mut Seed::for_test(2).stream());
+        let square: f64 = noise.iter().map(|noise| (*noise as i64 as f64).powi(2)).sum::<f64>() / noise.len() as f64;
+        // Rounding adds 1/12 to the variance.
+        let expected = parameters.deviation().powi(2) + 1.0 / 12.0;
+        assert!((square / expected - 1.0).abs() < 0.02, "{parameters:?}: {square} against {expected}");
+    }
+}
+
+/// Chi-square statistic of bytes against the uniform distribution: 255 degrees of freedom, standard deviation 22.6.
+fn assert_uniform(bytes: impl Iterator<Item = u8>, what: &str) {
+    let mut counts = [0f64; 256];
+    bytes.for_each(|byte| counts[usize::from(byte)] += 1.0);
+    let expected = counts.iter().sum::<f64>() / 256.0;
+    assert!(expected > 7.0, "{what}: too few bytes");
+    let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
+    assert!(statistic < 255.0 + 7.0 * 22.6, "{what}: chi-square {statistic}");
+}
+
+#[test]
+fn what_the_server_sees_is_uniform() {
+    for parameters in ParameterSet::ALL {
+        let (plan, _) = watched_plan(parameters);
+        let engine = NativeBackend.generate(parameters).unwrap();
+        let uploads: Vec<u8> = (0..8).flat_map(|_| client_encrypt(&*engine, &plan, &[0; 40]).unwrap()).collect();
+        assert_uniform(uploads.into_iter(), "uploads of zero");
+        let key = engine.public_key().unwrap();
+        assert_uniform(key.body.iter().flat_map(|word| word.to_le_bytes()), "the public key");
+    }
+}
+
+/// Fails if the masks are drawn from the plaintext ring only: the low halves of the phases would be the bare noise
+/// `sum k e`, from which the client, who knows `e`, computes the weights.
+#[test]
+fn what_the_client_decrypts_is_uniform_in_the_whole_ciphertext_ring() {
+    for parameters in ParameterSet::ALL {
+        let (plan, weights) = watched_plan(parameters);
+        let (phases, noise) = phases_and_noise(&plan, &weights, 200);
+        assert_uniform(phases.iter().flat_map(|phase| (phase >> 32).to_le_bytes().into_iter().take(4)), "high halves");
+        // The response's body is cut, so its lowest bits are not there to look at.
+        assert_uniform(phases.iter().map(|phase| (phase >> 24) as u8), "upper part of the low halves");
+        let products = phases.iter().zip(&noise).map(|(phase, noise)| f64::from(*phase as u32 as i32) * *noise as f64);
+        let scale = phases.iter().map(|phase| f64::from(*phase as u32 as i32).powi(2)).sum::<f64>().sqrt()
+            * noise.iter().map(|noise| (*noise as f64).powi(2)).sum::<f64>().sqrt();
+        let correlation = products.sum::<f64>() / scale;
+        assert!(correlation.abs() < 6.0 / (phases.len() as f64).sqrt(), "noise shows in the phases: {correlation}");
+    }
+}
+
+/// Fails if the fresh encryption of zero is left out: the returned mask would be `sum k a`, and a client that divides it
+/// by its own `a` would hold the weights.
+#[test]
+fn returned_masks_do_not_give_the_weights_away() {
+    let shape = LinearShape::fully_connected(1, 1);
+    let weights = [37i16];
+    let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
+    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+    let prepared = PreparedLinear::new(&plan, &weights).unwrap();
+    let upload = client_encrypt(&*engine, &plan, &[5]).unwrap();
+    let seed: [u8; SEED_BYTES] = upload[..SEED_BYTES].try_into().unwrap();
+    let own = expand_masks(&seed, plan.packing.parameters, 1);
+    // With one weight the kernel polynomial is that weight, so sum k a = 37 a.
+    let respond = || {
+        let (response, _) = server_respond(&prepared, &key, &upload, &Seed::for_test(6)).unwrap();
+        read_response(&plan, &response).unwrap().remove(0).0
+    };
+    let (first, second) = (respond(), respond());
+    let attack = |mask: &[u64]| {
+        let near = |(returned, own): (&u64, &u64)| {
+            (returned.wrapping_sub(own.wrapping_mul(37)) as i64).unsigned_abs() < 1 << 40
+        };
+        mask.iter().zip(&own).filter(|pair| near(*pair)).count()
+    };
+    // By chance 2^41 of 2^64 differences are that small.
+    assert_eq!(attack(&first) + attack(&second), 0, "the returned mask is the product of the client's own");
+    let differences = first.iter().zip(&second).map(|(first, second)| first.wrapping_sub(*second));
+    assert_uniform(differences.map(|difference| (difference >> 56) as u8), "difference of two returned masks");
+}
+
+#[test]
+fn mask_expansion_is_as_specified() {
+    // AES-128 of the zero block under the zero key (FIPS 197 test value), as two little-endian words.
+    let masks = expand_masks(&[0; 16], ParameterSet::N2048, 2);
+    assert_eq!(masks.len(), 4096);
+    assert_eq!(masks[0].to_le_bytes(), [0x66, 0xe9, 0x4b, 0xd4, 0xef, 0x8a, 0x2c, 0x3b]);
+    assert_eq!(masks[1].to_le_bytes(), [0x88, 0x4c, 0xfa, 0x59, 0xca, 0x34, 0x2b, 0x2e]);
+}
+
+#[test]
+fn secret_keys_do_not_show_in_debug() {
+    let key = SecretKey::generate(ParameterSet::N2048).unwrap();
+    assert_eq!(format!("{key:?}"), "SecretKey(N2048, redacted)");
+    assert_eq!(format!("{:?}", Share(vec![12345, 67890])), "Share(2 elements)");
+}

@@ -1,0 +1,121 @@
+//! The operations in portable code. Inlined into a function for each instruction set.
+
+use super::{FOLD, LANE, Lane, Row, STREAM_LANES, Stream};
+
+/// Words of 64 bits in a lane.
+const WORDS: usize = LANE / 8;
+
+#[inline(always)]
+pub(super) fn fold(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]) {
+    match rows.len() {
+        1 => fold_exactly::<1, 2>(leaves, sum, rows),
+        2 => fold_exactly::<2, 4>(leaves, sum, rows),
+        3 => fold_exactly::<3, 8>(leaves, sum, rows),
+        FOLD => fold_exactly::<FOLD, { 1 << FOLD }>(leaves, sum, rows),
+        height => unreachable!("a fold of {height} rows"),
+    }
+}
+
+#[inline(always)]
+fn fold_exactly<const HEIGHT: usize, const LEAVES: usize>(
+    leaves: &[Stream],
+    sum: &mut [Lane],
+    rows: &mut [Row],
+) {
+    let (Ok(leaves), Ok(rows)) = (
+        <&[Stream; LEAVES]>::try_from(leaves),
+        <&mut [Row; HEIGHT]>::try_from(rows),
+    ) else {
+        unreachable!("a fold of {} leaves", leaves.len());
+    };
+    for (lane, sum) in sum.iter_mut().enumerate().take(STREAM_LANES) {
+        let mut values: [[u64; WORDS]; LEAVES] =
+            std::array::from_fn(|leaf| words(&leaves[leaf][lane]));
+        let mut remaining = LEAVES;
+        for row in rows.iter_mut() {
+            let mut odd = words(&row[lane]);
+            remaining /= 2;
+            for pair in 0..remaining {
+                for word in 0..WORDS {
+                    odd[word] ^= values[2 * pair + 1][word];
+                    values[pair][word] = values[2 * pair][word] ^ values[2 * pair + 1][word];
+                }
+            }
+            store(&mut row[lane], &odd);
+        }
+        store(sum, &values[0]);
+    }
+}
+
+#[inline(always)]
+pub(super) fn add(sum: &mut [Lane], term: &[Lane], mask: u8) {
+    for (sum, term) in sum.iter_mut().zip(term) {
+        for (sum, term) in sum.iter_mut().zip(term) {
+            *sum ^= term & mask;
+        }
+    }
+}
+
+/// Swaps ever smaller squares across the diagonal (Eklundh). Lanes hold blocks side by side, so that even the last
+/// stage, which swaps single bits of neighbouring rows, works on whole lanes.
+#[inline(always)]
+pub(super) fn transpose(rows: &[Row], lane: usize, columns: &mut [Lane]) {
+    let mut square: [[u64; WORDS]; 128] = std::array::from_fn(|row| words(&rows[row][lane]));
+    let (top, bottom) = square.split_at_mut(64);
+    for (top, bottom) in top.iter_mut().zip(bottom) {
+        for word in (0..WORDS).step_by(2) {
+            std::mem::swap(&mut top[word + 1], &mut bottom[word]);
+        }
+    }
+    swap_squares::<32>(&mut square, 0x0000_0000_ffff_ffff);
+    swap_squares::<16>(&mut square, 0x0000_ffff_0000_ffff);
+    swap_squares::<8>(&mut square, 0x00ff_00ff_00ff_00ff);
+    swap_squares::<4>(&mut square, 0x0f0f_0f0f_0f0f_0f0f);
+    swap_squares::<2>(&mut square, 0x3333_3333_3333_3333);
+    swap_squares::<1>(&mut square, 0x5555_5555_5555_5555);
+    for (column, words) in columns.iter_mut().zip(&square) {
+        store(column, words);
+    }
+}
+
+/// `mask` has the low half of each `2 * SIZE` bits.
+#[inline(always)]
+fn swap_squares<const SIZE: usize>(square: &mut [[u64; WORDS]; 128], mask: u64) {
+    for rows in square.as_chunks_mut::<SIZE>().0.as_chunks_mut::<2>().0 {
+        let [top, bottom] = rows;
+        for (top, bottom) in top.iter_mut().zip(bottom) {
+            for word in 0..WORDS {
+                let change = (top[word] >> SIZE ^ bottom[word]) & mask;
+                bottom[word] ^= change;
+                top[word] ^= change << SIZE;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn tweak(columns: &mut [Lane], first: u64) {
+    for (column, number) in columns.iter_mut().zip(first..) {
+        let mut values = words(column);
+        for block in 0..WORDS / 2 {
+            values[2 * block] ^= number.wrapping_add(128 * block as u64);
+        }
+        store(column, &values);
+    }
+}
+
+#[inline(always)]
+fn words(lane: &Lane) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(lane.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
+#[inline(always)]
+fn store(lane: &mut Lane, words: &[u64; WORDS]) {
+    for (bytes, word) in lane.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
+}
