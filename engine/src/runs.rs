@@ -110,14 +110,18 @@ mod tests {
                     for c in 0..per_group {
                         for a in 0..shape.kernel[0] {
                             for b in 0..shape.kernel[1] {
-                                let y = (i * shape.stride[0] + a * shape.dilation[0]) as isize - shape.padding.top as isize;
-                                let x = (j * shape.stride[1] + b * shape.dilation[1]) as isize - shape.padding.left as isize;
+                                let y =
+                                    (i * shape.stride[0] + a * shape.dilation[0]) as isize - shape.padding.top as isize;
+                                let x = (j * shape.stride[1] + b * shape.dilation[1]) as isize
+                                    - shape.padding.left as isize;
                                 let inside = (0..shape.input.height as isize).contains(&y)
                                     && (0..shape.input.width as isize).contains(&x);
                                 if inside {
                                     let from = channel / outputs * per_group + c;
-                                    let position = (from * shape.input.height + y as usize) * shape.input.width + x as usize;
-                                    let weight = ((channel * per_group + c) * shape.kernel[0] + a) * shape.kernel[1] + b;
+                                    let position =
+                                        (from * shape.input.height + y as usize) * shape.input.width + x as usize;
+                                    let weight =
+                                        ((channel * per_group + c) * shape.kernel[0] + a) * shape.kernel[1] + b;
                                     sum += weights[weight] * input[position];
                                 }
                             }

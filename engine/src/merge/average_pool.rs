@@ -30,7 +30,8 @@ fn rewrite(graph: &mut Graph, id: LayerId) -> Result<String, MergeError> {
     };
     // Where the factor differs between positions it can follow only once positions have become channels.
     let reshape = sole_consumer(graph, id).filter(|next| graph.layers[*next].operator == Operator::Reshape);
-    let behind_reshape = || reshape.and_then(|next| Some((next, uniform_channels(&factors, graph.layers[next].shape)?)));
+    let behind_reshape =
+        || reshape.and_then(|next| Some((next, uniform_channels(&factors, graph.layers[next].shape)?)));
     let place = uniform_channels(&factors, output).map(|scale| (id, scale)).or_else(behind_reshape);
     let Some((position, scale)) = place else {
         let reason = "its padding is not counted in the divisor, so the border has other factors than the middle; \

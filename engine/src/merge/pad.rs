@@ -12,7 +12,9 @@ pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
         if graph.output != id && split_consumers(graph, id) {
             return Ok(Some(name));
         }
-        if let Some(consumer) = sole_consumer(graph, id) && merge_into(graph, id, consumer) {
+        if let Some(consumer) = sole_consumer(graph, id)
+            && merge_into(graph, id, consumer)
+        {
             remove(graph, id);
             return Ok(Some(name));
         }

@@ -57,9 +57,10 @@ pub(super) fn split_consumers(graph: &mut Graph, id: LayerId) -> bool {
     if uses(graph, id) < 2 {
         return false;
     }
-    let last = graph.layers.iter().enumerate().rev().find_map(|(consumer, layer)| {
-        layer.inputs.iter().rposition(|input| *input == id).map(|slot| (consumer, slot))
-    });
+    let last =
+        graph.layers.iter().enumerate().rev().find_map(|(consumer, layer)| {
+            layer.inputs.iter().rposition(|input| *input == id).map(|slot| (consumer, slot))
+        });
     let Some((consumer, slot)) = last else { return false };
     let copy = graph.layers[id].clone();
     let source = copy.inputs.clone();

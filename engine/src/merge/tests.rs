@@ -279,7 +279,11 @@ fn networks_of_one_element_and_unused_layers() {
     let mut builder = Builder::new(1, 1, 1, 20);
     builder.affine();
     let unused = builder.last();
-    builder.add(Operator::Quadratic { square: vec![1.0], linear: vec![2.0], constant: vec![3.0] }, &[unused], Shape::vector(1));
+    builder.add(
+        Operator::Quadratic { square: vec![1.0], linear: vec![2.0], constant: vec![3.0] },
+        &[unused],
+        Shape::vector(1),
+    );
     builder.add(
         Operator::Linear(crate::graph::FloatLinear {
             shape: LinearShape { padding: Padding::default(), ..LinearShape::fully_connected(1, 1) },
