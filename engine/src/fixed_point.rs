@@ -1,0 +1,179 @@
+//! The plain fixed-point evaluation that private inference must match, and how far apart the two may be.
+//!
+//! [`evaluate`] computes on integers: linear steps exactly modulo `2^32`, truncations to the nearest integer (halves
+//! up), squares of the truncated value exactly.
+//!
+//! Private inference differs from it in the last place of each step, within the following rule. If a value lies in the
+//! interval `[low, high]` of integers, then after
+//! - a linear step: in the interval of `W x + bias`, made larger by 1 at both ends (the rounding of the decrypted mask);
+//! - a truncation by `f` bits: strictly inside one unit of `x / 2^f`, that is from `floor(low / 2^f)` to
+//!   `ceil(high / 2^f)`; `f = 0` changes nothing;
+//! - a square with `f` bits dropped: the interval of squares of that;
+//! - a local step: the interval of its sums;
+//! - the output with `f` bits dropped: larger by `2^(f-1)` at both ends (the bits that the server does not reveal).
+//!
+//! [`evaluate_range`] gives these intervals for the logits.
+
+use tacit_protocol::plan::{Plan, Shape, Step};
+use tacit_protocol::share::Share;
+use tacit_protocol::steps::local;
+
+use crate::kernels;
+use crate::parameters::Parameters;
+use crate::runs::{for_each_run, pool_as_linear};
+
+/// The logits on the ring, their low bits included, for an input on the ring ([`Plan::encode_input`]).
+///
+/// # Panics
+/// If the plan is not valid, the parameters are of another plan, or the input has the wrong length.
+pub fn evaluate(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Vec<u32> {
+    let mut values: Vec<Share> = Vec::with_capacity(plan.nodes.len());
+    for index in 0..plan.nodes.len() {
+        let value = evaluate_node(plan, parameters, index, &values, input);
+        values.push(value);
+    }
+    values.pop().map(|mut logits| std::mem::take(&mut logits.0)).unwrap_or_default()
+}
+
+/// The value of node `index` from those of the nodes before it.
+pub(crate) fn evaluate_node(
+    plan: &Plan,
+    parameters: &Parameters,
+    index: usize,
+    values: &[Share],
+    input: &[u32],
+) -> Share {
+    let node = &plan.nodes[index];
+    let inputs: Vec<&Share> = node.inputs.iter().map(|input| &values[*input]).collect();
+    let map =
+        |value: fn(u32, u32) -> u32, drop: u32| Share(inputs[0].iter().map(|element| value(*element, drop)).collect());
+    match &node.step {
+        Step::Input => {
+            assert_eq!(input.len(), node.shape.elements(), "elements of the input");
+            Share(input.to_vec())
+        }
+        Step::Linear(linear) => {
+            let mut accumulators = Share::zeros(node.shape.elements());
+            if let Some(parameters) = parameters.get(index) {
+                kernels::linear(&linear.shape, parameters, inputs[0], &mut accumulators);
+            }
+            accumulators
+        }
+        Step::Truncate { drop } => map(truncate, *drop),
+        Step::Square { drop } => map(
+            |element, drop| {
+                let root = truncate(element, drop);
+                root.wrapping_mul(root)
+            },
+            *drop,
+        ),
+        Step::Output { .. } => inputs[0].clone(),
+        step @ (Step::SumPool { .. } | Step::Add | Step::ShiftLeft { .. } | Step::Reshape) => {
+            let shape = plan.nodes[node.inputs[0]].shape;
+            local::evaluate(step, &inputs, shape, node.shape).unwrap_or_default()
+        }
+    }
+}
+
+/// `round(element / 2^drop)`, halves up, in two's complement.
+fn truncate(element: u32, drop: u32) -> u32 {
+    let half = (1i64 << drop) >> 1;
+    ((i64::from(element as i32) + half) >> drop) as u32
+}
+
+/// For each logit the smallest and the largest value that private inference may give, by the rule above.
+///
+/// The bounds hold as long as no value leaves the plan's bits; they are computed without wrapping.
+///
+/// # Panics
+/// As [`evaluate`].
+pub fn evaluate_range(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Vec<(i64, i64)> {
+    let mut values: Vec<Vec<(i64, i64)>> = Vec::with_capacity(plan.nodes.len());
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let inputs: Vec<&Vec<(i64, i64)>> = node.inputs.iter().map(|input| &values[*input]).collect();
+        let map = |value: &dyn Fn((i64, i64)) -> (i64, i64)| inputs[0].iter().map(|range| value(*range)).collect();
+        let value = match &node.step {
+            Step::Input => {
+                assert_eq!(input.len(), node.shape.elements(), "elements of the input");
+                input.iter().map(|element| i64::from(*element as i32)).map(|element| (element, element)).collect()
+            }
+            Step::Linear(_) => linear_range(plan, parameters, index, inputs[0]),
+            Step::Truncate { drop } => map(&|range| truncate_range(range, *drop)),
+            Step::Square { drop } => map(&|range| square_range(truncate_range(range, *drop))),
+            Step::SumPool { kernel, stride, padding } => {
+                let from = plan.nodes[node.inputs[0]].shape;
+                sum_pool_range(inputs[0], from, node.shape, |from, to| {
+                    pool_as_linear(from, to, *kernel, *stride, *padding)
+                })
+            }
+            Step::Add => inputs[0]
+                .iter()
+                .zip(inputs[1])
+                .map(|(a, b)| (a.0.saturating_add(b.0), a.1.saturating_add(b.1)))
+                .collect(),
+            Step::ShiftLeft { amount } => map(&|(low, high)| (low << amount, high << amount)),
+            Step::Reshape => inputs[0].clone(),
+            Step::Output { drop } => map(&|(low, high)| {
+                let half = (1i64 << drop) >> 1;
+                (low - half, high + half)
+            }),
+        };
+        values.push(value);
+    }
+    values.pop().unwrap_or_default()
+}
+
+fn truncate_range((low, high): (i64, i64), drop: u32) -> (i64, i64) {
+    (low >> drop, -(-high >> drop))
+}
+
+fn square_range((low, high): (i64, i64)) -> (i64, i64) {
+    let (small, large) = if low.abs() < high.abs() { (low, high) } else { (high, low) };
+    let least = if low <= 0 && high >= 0 { 0 } else { small.saturating_mul(small) };
+    (least, large.saturating_mul(large))
+}
+
+fn linear_range(plan: &Plan, parameters: &Parameters, index: usize, input: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let node = &plan.nodes[index];
+    let (Step::Linear(linear), Some(parameters)) = (&node.step, parameters.get(index)) else { return vec![] };
+    let mut bias = vec![0; node.shape.elements()];
+    parameters.bias.fill(node.shape, &mut bias);
+    let bias = bias.iter().map(|bias| i64::from(*bias as i32));
+    let mut output: Vec<(i64, i64)> = bias.map(|bias| (bias - 1, bias + 1)).collect();
+    for_each_run(&linear.shape, |run| {
+        let weight = i64::from(parameters.weights[run.weight]);
+        run.pairs().for_each(|(to, from)| {
+            let (low, high) = input[from];
+            let (least, most) = if weight < 0 { (high, low) } else { (low, high) };
+            output[to].0 = output[to].0.saturating_add(weight.saturating_mul(least));
+            output[to].1 = output[to].1.saturating_add(weight.saturating_mul(most));
+        });
+    });
+    output.into_iter().map(centred).collect()
+}
+
+/// The interval modulo `2^32` whose middle lies in `[-2^31, 2^31)`: biases are known modulo `2^32` only.
+fn centred((low, high): (i64, i64)) -> (i64, i64) {
+    let middle = low / 2 + high / 2;
+    let turns = (middle + (1 << 31)) >> 32 << 32;
+    (low.saturating_sub(turns), high.saturating_sub(turns))
+}
+
+fn sum_pool_range(
+    input: &[(i64, i64)],
+    from: Shape,
+    to: Shape,
+    geometry: impl Fn(Shape, Shape) -> tacit_protocol::plan::LinearShape,
+) -> Vec<(i64, i64)> {
+    let mut output = vec![(0i64, 0i64); to.elements()];
+    for_each_run(&geometry(from, to), |run| {
+        run.pairs().for_each(|(to, from)| {
+            output[to].0 = output[to].0.saturating_add(input[from].0);
+            output[to].1 = output[to].1.saturating_add(input[from].1);
+        });
+    });
+    output
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! A compiled model made ready to be served: kernels transformed for preprocessing, weights for the online phase.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tacit_protocol::he::PreparedLinear;
+use tacit_protocol::plan::{LinearPlan, NodeId, Plan, PlanDigest, Step};
+use tacit_protocol::session::ServerModel;
+
+use crate::compile::{CompileError, CompiledModel};
+use crate::kernels;
+use crate::parameters::{LinearParameters, Parameters};
+
+/// Plan, transformed kernels and integers of a model. Holds secrets: the weights.
+pub struct PreparedModel {
+    plan: Arc<Plan>,
+    digest: PlanDigest,
+    parameters: Parameters,
+    kernels: BTreeMap<NodeId, PreparedLinear>,
+}
+
+impl PreparedModel {
+    /// Transforms the weights of all linear layers.
+    ///
+    /// # Errors
+    /// If the plan is not valid, a linear node has no fitting parameters, or the noise bound of a layer's real weights does
+    /// not hold; the error names the node.
+    pub fn new(compiled: &CompiledModel) -> Result<Self, CompileError> {
+        let plan = Arc::clone(&compiled.plan);
+        plan.validate()?;
+        let linears: Vec<(NodeId, &LinearPlan)> = plan
+            .nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(id, node)| match &node.step {
+                Step::Linear(linear) => Some((id, linear)),
+                _ => None,
+            })
+            .collect();
+        let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
+            let parameters = fitting(&compiled.parameters, *node, linear)?;
+            let failed = |source| CompileError::Packing { layer: format!("node {node} of the plan"), source };
+            Ok((*node, PreparedLinear::new(linear, &parameters.weights).map_err(failed)?))
+        };
+        let kernels: BTreeMap<NodeId, PreparedLinear> =
+            linears.par_iter().map(prepare).collect::<Result<_, CompileError>>()?;
+        let digest = plan.digest();
+        Ok(Self { plan, digest, parameters: compiled.parameters.clone(), kernels })
+    }
+
+    /// Memory held by weights and transformed kernels, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.parameters.memory_bytes() + self.kernels.values().map(PreparedLinear::memory_bytes).sum::<usize>()
+    }
+
+    /// The secret parameters.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+}
+
+/// The parameters of a linear node if they have its sizes.
+fn fitting<'a>(
+    parameters: &'a Parameters,
+    node: NodeId,
+    linear: &LinearPlan,
+) -> Result<&'a LinearParameters, CompileError> {
+    let output = linear.shape.output;
+    let fits = |parameters: &&LinearParameters| {
+        let bias = match &parameters.bias {
+            crate::RingBias::PerChannel(values) => values.len() == output.channels,
+            crate::RingBias::PerElement(values) => values.len() == output.elements(),
+        };
+        bias && parameters.weights.len() == linear.shape.weight_count()
+    };
+    parameters.get(node).filter(fits).ok_or(CompileError::Parameters { node })
+}
+
+impl ServerModel for PreparedModel {
+    fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    fn digest(&self) -> PlanDigest {
+        self.digest
+    }
+
+    fn prepared_linear(&self, node: NodeId) -> Option<&PreparedLinear> {
+        self.kernels.get(&node)
+    }
+
+    fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]) {
+        if let (Some(Step::Linear(linear)), Some(parameters)) =
+            (self.plan.nodes.get(node).map(|node| &node.step), self.parameters.get(node))
+        {
+            kernels::linear(&linear.shape, parameters, share, accumulators);
+        }
+    }
+}
+
+impl fmt::Debug for PreparedModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PreparedModel({} nodes, weights redacted)", self.plan.nodes.len())
+    }
+}
