@@ -2,7 +2,7 @@
 
 mod support;
 
-use ndarray::{ArrayD, stack, Axis};
+use ndarray::{ArrayD, Axis, stack};
 use support::{TestServer, network::Network};
 use tacit_client::PhaseStatistics;
 
@@ -51,7 +51,7 @@ async fn batches_keep_their_order() {
     let server = TestServer::start().await;
     let model = server.model().await;
     let inputs: Vec<ArrayD<f32>> = (0..5).map(|index| picture([0.2 * index as f32, -0.5, 0.3, 0.9])).collect();
-    let views: Vec<_> = inputs.iter().map(ArrayD::view).collect();
+    let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
     let inferences = model.infer_batch(&stack(Axis(0), &views).unwrap()).await.unwrap();
     assert_eq!(inferences.len(), inputs.len());
     for (inference, input) in inferences.iter().zip(&inputs) {
