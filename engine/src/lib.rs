@@ -2,3 +2,8 @@
 //! the evaluation of the server's side.
 
 pub mod graph;
+pub mod onnx;
+pub mod kernels;
+pub mod parameters;
+pub mod fixed_point;
+pub mod prepared;

@@ -1,6 +1,13 @@
 //! The layer graph in floats: what an ONNX file means, before merging and quantisation.
 
+mod evaluate;
+#[cfg(test)]
+mod tests;
+mod validate;
+
 use tacit_protocol::plan::{LinearShape, Padding, Shape};
+
+pub use validate::{GraphError, MAX_LAYER_ELEMENTS, MAX_LAYERS};
 
 /// Index of a layer in [`Graph::layers`].
 pub type LayerId = usize;

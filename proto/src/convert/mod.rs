@@ -8,6 +8,7 @@ mod check;
 mod linear;
 mod model;
 mod plan;
+mod prediction;
 mod session;
 
 #[cfg(test)]

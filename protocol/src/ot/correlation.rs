@@ -1,12 +1,14 @@
-//! Products from random transfers: a bit of the receiver times a value of the sender, as additive shares mod `2^w`
-//! (`docs/protocol.md`, section 5).
+//! Products from random transfers: a bit of the receiver times a value of the sender, as additive
+//! shares mod `2^w` (`docs/protocol.md`, section 5).
 //!
-//! For the receiver's bit `c` and the sender's value `d`: the sender sends `kappa = d - (x_1 - x_0)` and keeps `-x_0`, the receiver
-//! keeps `x_c + c kappa`; the shares sum to `c d`. `kappa` is `w` bits wide and uniform to the receiver, whatever `d` is. Only the low
-//! `w` bits of a pad are used. A pad serves one product only: two corrections under the same pads would give the
+//! For the receiver's bit `c` and the sender's value `d`: the sender sends `kappa = d - (x_1 -
+//! x_0)` and keeps `-x_0`, the receiver keeps `x_c + c kappa`; the shares sum to `c d`. `kappa` is
+//! `w` bits wide and uniform to the receiver, whatever `d` is. Only the low `w` bits of a pad are
+//! used. A pad serves one product only: two corrections under the same pads would give the
 //! difference of their values away.
 //!
-//! All are branch-free, without allocation, and panic if the slices' lengths differ or `width` is not in `1..=32`.
+//! All are branch-free, without allocation, and panic if the slices' lengths differ or `width` is
+//! not in `1..=32`.
 
 /// The sender's corrections and shares, both below `2^width`, of the products with `values`.
 ///
@@ -21,7 +23,10 @@ pub fn sender_corrections(
 ) {
     let mask = mask(width);
     let count = values.len();
-    assert_eq!([zero.len(), one.len(), corrections.len(), shares.len()], [count; 4]);
+    assert_eq!(
+        [zero.len(), one.len(), corrections.len(), shares.len()],
+        [count; 4]
+    );
     let pads = zero.iter().zip(one);
     let outputs = corrections.iter_mut().zip(shares);
     for (((zero, one), value), (correction, share)) in pads.zip(values).zip(outputs) {
@@ -33,14 +38,23 @@ pub fn sender_corrections(
 
 /// The receiver's shares, below `2^width`, of the products.
 ///
-/// `chosen` are its pads. `choices` are packed, lowest bit first, at least as many as there are pads; `corrections`
-/// may have any bits above `width`.
-pub fn receiver_shares(chosen: &[u64], choices: &[u64], corrections: &[u32], width: u32, shares: &mut [u32]) {
+/// `chosen` are its pads. `choices` are packed, lowest bit first, at least as many as there are
+/// pads; `corrections` may have any bits above `width`.
+pub fn receiver_shares(
+    chosen: &[u64],
+    choices: &[u64],
+    corrections: &[u32],
+    width: u32,
+    shares: &mut [u32],
+) {
     let mask = mask(width);
     let count = chosen.len();
     assert_eq!([corrections.len(), shares.len()], [count; 2]);
     assert!(choices.len() >= count.div_ceil(64));
-    let groups = chosen.chunks(64).zip(corrections.chunks(64)).zip(shares.chunks_mut(64));
+    let groups = chosen
+        .chunks(64)
+        .zip(corrections.chunks(64))
+        .zip(shares.chunks_mut(64));
     for (((chosen, corrections), shares), word) in groups.zip(choices) {
         let pads = chosen.iter().zip(corrections);
         for (bit, ((pad, correction), share)) in pads.zip(shares).enumerate() {
@@ -66,7 +80,10 @@ mod tests {
         let zero: Vec<u64> = pairs.iter().map(|pair| pair.0).collect();
         let one: Vec<u64> = pairs.iter().map(|pair| pair.1).collect();
         let values: Vec<u32> = pairs.iter().map(|pair| pair.3).collect();
-        let chosen: Vec<u64> = pairs.iter().map(|pair| if pair.2 { pair.1 } else { pair.0 }).collect();
+        let chosen: Vec<u64> = pairs
+            .iter()
+            .map(|pair| if pair.2 { pair.1 } else { pair.0 })
+            .collect();
         let mut choices = vec![0u64; count.div_ceil(64)];
         for (index, pair) in pairs.iter().enumerate() {
             choices[index / 64] |= u64::from(pair.2) << (index % 64);
@@ -98,7 +115,10 @@ mod tests {
             for value in [0, 1, u32::MAX, 1 << 31] {
                 for pad in [0, u64::MAX] {
                     let (_, sender, receiver) = products(&[(pad, !pad, true, value); 3], width);
-                    assert_eq!(sender[2].wrapping_add(receiver[2]) & mask(width), value & mask(width));
+                    assert_eq!(
+                        sender[2].wrapping_add(receiver[2]) & mask(width),
+                        value & mask(width)
+                    );
                 }
             }
         }

@@ -22,8 +22,8 @@ pub struct ExtensionReceiver {
     shared: Shared,
 }
 
-/// Gets both pads of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish); wiped on drop,
-/// redacted in `Debug`.
+/// Gets both pads of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish);
+/// wiped on drop, redacted in `Debug`.
 pub struct ExtensionSender {
     shared: Shared,
     /// Row `l` of the matrix is corrected where byte `l` has ones; all of its bits are equal.
@@ -64,17 +64,23 @@ struct Scratch {
     hash: HashScratch,
 }
 
-/// Room for as many chunks as were worked on at the same time. Kept from batch to batch: making and wiping it takes
-/// longer than a small batch.
+/// Room for as many chunks as were worked on at the same time. Kept from batch to batch: making and
+/// wiping it takes longer than a small batch.
 #[derive(Default)]
 struct ScratchPool(Mutex<Vec<Scratch>>);
 
 impl ScratchPool {
     fn with<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut scratch = taken.unwrap_or_else(|| Scratch { expansion: Expansion::new(), hash: HashScratch::new() });
+        let mut scratch = taken.unwrap_or_else(|| Scratch {
+            expansion: Expansion::new(),
+            hash: HashScratch::new(),
+        });
         let result = work(&mut scratch);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(scratch);
         result
     }
 }
@@ -91,7 +97,8 @@ impl Shared {
         }
     }
 
-    /// Expands each tree for the blocks from `block` on. `correct` sees the tree's number, its rows and its sum.
+    /// Expands each tree for the blocks from `block` on. `correct` sees the tree's number, its rows
+    /// and its sum.
     fn expand(
         &self,
         expansion: &mut Expansion,
@@ -109,29 +116,39 @@ impl Shared {
 
 /// No sum of transfer numbers overflows.
 fn check_first(first: u64) {
-    assert!(first.is_multiple_of(BLOCK as u64) && first <= 1 << 62, "batches start at multiples of {BLOCK}");
+    assert!(
+        first.is_multiple_of(BLOCK as u64) && first <= 1 << 62,
+        "batches start at multiples of {BLOCK}"
+    );
 }
 
 impl ExtensionReceiver {
     pub(super) fn new(height: TreeHeight, trees: Vec<Tree>, transcript: &Transcript) -> Self {
-        Self { shared: Shared::new(height, trees, transcript) }
+        Self {
+            shared: Shared::new(height, trees, transcript),
+        }
     }
 
-    /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past `count` are padding, and
-    /// hidden as well), and the message to the sender, [`extension_len`](super::extension_len)`(count)` bytes.
+    /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past
+    /// `count` are padding, and hidden as well), and the message to the sender,
+    /// [`extension_len`](super::extension_len)`(count)` bytes.
     ///
-    /// `first` is the number of the first transfer on this connection and direction, a multiple of [`BLOCK`]. Batches may
-    /// be made in any order. The caller must use each number up to `first + padded(count)` only once: two batches of the same numbers
-    /// would give away the differences of their choices.
+    /// `first` is the number of the first transfer on this connection and direction, a multiple of
+    /// [`BLOCK`]. Batches may be made in any order. The caller must use each number up to `first +
+    /// padded(count)` only once: two batches of the same numbers would give away the differences of
+    /// their choices.
     ///
     /// # Panics
-    /// If `first` is no multiple of [`BLOCK`] or above `2^62`, or `choices` holds fewer than [`padded`]`(count)` bits.
+    /// If `first` is no multiple of [`BLOCK`] or above `2^62`, or `choices` holds fewer than
+    /// [`padded`]`(count)` bits.
     pub fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
         check_first(first);
         let choices = &choices[..padded(count) / 64];
         let block_len = self.shared.height.block_len();
         let mut message = vec![0; self.shared.height.extension_len(count)];
-        let mut pads = ReceiverPads { chosen: vec![0; count] };
+        let mut pads = ReceiverPads {
+            chosen: vec![0; count],
+        };
         message
             .par_chunks_mut(CHUNK * block_len)
             .zip(choices.par_chunks(CHUNK * BLOCK / 64))
@@ -139,53 +156,99 @@ impl ExtensionReceiver {
             .enumerate()
             .for_each(|(chunk, ((message, choices), pads))| {
                 let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
-                self.shared.scratch.with(|scratch| self.extend_chunk(scratch, block, choices, message, pads));
+                self.shared
+                    .scratch
+                    .with(|scratch| self.extend_chunk(scratch, block, choices, message, pads));
             });
         (message, pads)
     }
 
-    fn extend_chunk(&self, scratch: &mut Scratch, block: u64, choices: &[u64], message: &mut [u8], pads: &mut [u64]) {
+    fn extend_chunk(
+        &self,
+        scratch: &mut Scratch,
+        block: u64,
+        choices: &[u64],
+        message: &mut [u8],
+        pads: &mut [u64],
+    ) {
         let block_len = self.shared.height.block_len();
         let lanes = (message.len() / block_len).div_ceil(LANE_BLOCKS);
-        self.shared.expand(&mut scratch.expansion, block, lanes, |tree, _, expansion| {
-            let sums = expansion.sum.as_flattened().as_chunks::<8>().0.as_chunks::<2>().0;
-            let choices = choices.as_chunks::<2>().0;
-            for ((message, sum), choices) in message.chunks_exact_mut(block_len).zip(sums).zip(choices) {
-                let correction = &mut message[16 * tree..16 * (tree + 1)];
-                for ((bytes, sum), choices) in correction.as_chunks_mut::<8>().0.iter_mut().zip(sum).zip(choices) {
-                    *bytes = (u64::from_le_bytes(*sum) ^ choices).to_le_bytes();
+        self.shared.expand(
+            &mut scratch.expansion,
+            block,
+            lanes,
+            |tree, _, expansion| {
+                let sums = expansion
+                    .sum
+                    .as_flattened()
+                    .as_chunks::<8>()
+                    .0
+                    .as_chunks::<2>()
+                    .0;
+                let choices = choices.as_chunks::<2>().0;
+                for ((message, sum), choices) in
+                    message.chunks_exact_mut(block_len).zip(sums).zip(choices)
+                {
+                    let correction = &mut message[16 * tree..16 * (tree + 1)];
+                    for ((bytes, sum), choices) in correction
+                        .as_chunks_mut::<8>()
+                        .0
+                        .iter_mut()
+                        .zip(sum)
+                        .zip(choices)
+                    {
+                        *bytes = (u64::from_le_bytes(*sum) ^ choices).to_le_bytes();
+                    }
                 }
-            }
-        });
+            },
+        );
         for (lane, pads) in pads.chunks_mut(HASHED).enumerate() {
             let Scratch { expansion, hash } = scratch;
-            self.shared.instructions.transpose(&expansion.rows, lane, &mut hash.columns);
+            self.shared
+                .instructions
+                .transpose(&expansion.rows, lane, &mut hash.columns);
             let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
-            self.shared.hash.hash(self.shared.instructions, first, hash, pads);
+            self.shared
+                .hash
+                .hash(self.shared.instructions, first, hash, pads);
         }
     }
 }
 
 impl ExtensionSender {
-    pub(super) fn new(height: TreeHeight, delta: u128, trees: Vec<Tree>, transcript: &Transcript) -> Self {
+    pub(super) fn new(
+        height: TreeHeight,
+        delta: u128,
+        trees: Vec<Tree>,
+        transcript: &Transcript,
+    ) -> Self {
         let masks = std::array::from_fn(|row| 0u8.wrapping_sub((delta >> row) as u8 & 1));
         let bytes = Zeroizing::new(delta.to_le_bytes());
         let mut columns = Zeroizing::new(vec![[0; LANE]; BLOCK]);
         columns.as_flattened_mut().as_chunks_mut().0.fill(*bytes);
-        Self { shared: Shared::new(height, trees, transcript), masks: Zeroizing::new(masks), delta: columns }
+        Self {
+            shared: Shared::new(height, trees, transcript),
+            masks: Zeroizing::new(masks),
+            delta: columns,
+        }
     }
 
-    /// Makes both pads of each of `count` transfers from the receiver's message of the same `first` and `count`.
+    /// Makes both pads of each of `count` transfers from the receiver's message of the same `first`
+    /// and `count`.
     ///
     /// # Errors
-    /// [`OtError::Length`] if `message` has not exactly [`extension_len`](super::extension_len)`(count)` bytes.
+    /// [`OtError::Length`] if `message` has not exactly
+    /// [`extension_len`](super::extension_len)`(count)` bytes.
     ///
     /// # Panics
     /// If `first` is no multiple of [`BLOCK`] or above `2^62`.
     pub fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
         check_first(first);
         OtError::check_length(EXTENSION, self.shared.height.extension_len(count), message)?;
-        let mut pads = SenderPads { zero: vec![0; count], one: vec![0; count] };
+        let mut pads = SenderPads {
+            zero: vec![0; count],
+            one: vec![0; count],
+        };
         let SenderPads { zero, one } = &mut pads;
         message
             .par_chunks(CHUNK * self.shared.height.block_len())
@@ -194,26 +257,53 @@ impl ExtensionSender {
             .enumerate()
             .for_each(|(chunk, ((message, zero), one))| {
                 let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
-                self.shared.scratch.with(|scratch| self.extend_chunk(scratch, block, message, zero, one));
+                self.shared
+                    .scratch
+                    .with(|scratch| self.extend_chunk(scratch, block, message, zero, one));
             });
         Ok(pads)
     }
 
-    fn extend_chunk(&self, scratch: &mut Scratch, block: u64, message: &[u8], zero: &mut [u64], one: &mut [u64]) {
-        let Shared { height, instructions, hash: pad_hash, .. } = &self.shared;
+    fn extend_chunk(
+        &self,
+        scratch: &mut Scratch,
+        block: u64,
+        message: &[u8],
+        zero: &mut [u64],
+        one: &mut [u64],
+    ) {
+        let Shared {
+            height,
+            instructions,
+            hash: pad_hash,
+            ..
+        } = &self.shared;
         let block_len = height.block_len();
         let lanes = (message.len() / block_len).div_ceil(LANE_BLOCKS);
         let mut corrections: Stream = [[0; LANE]; STREAM_LANES];
-        self.shared.expand(&mut scratch.expansion, block, lanes, |tree, rows, expansion| {
-            let blocks = corrections.as_flattened_mut().as_chunks_mut::<16>().0;
-            for (correction, message) in blocks.iter_mut().zip(message.chunks_exact(block_len)) {
-                correction.copy_from_slice(&message[16 * tree..16 * (tree + 1)]);
-            }
-            for (row, mask) in expansion.rows[rows.clone()].iter_mut().zip(&self.masks[rows]) {
-                instructions.add(&mut row[..lanes], &corrections[..lanes], *mask);
-            }
-        });
-        for (lane, (zero, one)) in zero.chunks_mut(HASHED).zip(one.chunks_mut(HASHED)).enumerate() {
+        self.shared.expand(
+            &mut scratch.expansion,
+            block,
+            lanes,
+            |tree, rows, expansion| {
+                let blocks = corrections.as_flattened_mut().as_chunks_mut::<16>().0;
+                for (correction, message) in blocks.iter_mut().zip(message.chunks_exact(block_len))
+                {
+                    correction.copy_from_slice(&message[16 * tree..16 * (tree + 1)]);
+                }
+                for (row, mask) in expansion.rows[rows.clone()]
+                    .iter_mut()
+                    .zip(&self.masks[rows])
+                {
+                    instructions.add(&mut row[..lanes], &corrections[..lanes], *mask);
+                }
+            },
+        );
+        for (lane, (zero, one)) in zero
+            .chunks_mut(HASHED)
+            .zip(one.chunks_mut(HASHED))
+            .enumerate()
+        {
             let Scratch { expansion, hash } = scratch;
             let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
             instructions.transpose(&expansion.rows, lane, &mut hash.columns);

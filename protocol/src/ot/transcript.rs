@@ -22,7 +22,8 @@ impl Transcript {
         Self(hash.finalize().into())
     }
 
-    /// `H2`: the key of base transfer `index` on `side` (0 or 1), from the encoding of the Diffie-Hellman point.
+    /// `H2`: the key of base transfer `index` on `side` (0 or 1), from the encoding of the
+    /// Diffie-Hellman point.
     pub(super) fn base_key(&self, index: usize, side: u8, point: &[u8]) -> Key {
         debug_assert!(index < ROWS && side < 2);
         let digest: Zeroizing<[u8; 32]> = Zeroizing::new(
@@ -49,7 +50,11 @@ impl Transcript {
     }
 
     fn digest(&self, label: &[u8]) -> [u8; 32] {
-        Sha256::new().chain_update(label).chain_update(self.0).finalize().into()
+        Sha256::new()
+            .chain_update(label)
+            .chain_update(self.0)
+            .finalize()
+            .into()
     }
 }
 

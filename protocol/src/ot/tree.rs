@@ -19,7 +19,8 @@ pub(super) const CORRECTION: usize = 2 * size_of::<Key>();
 pub(super) struct Tree {
     /// Base-2 logarithm of the number of leaves.
     pub height: usize,
-    /// Leaf `x` at place `x` if the tree is complete, at place `x ^ delta` less one if it is punctured at `delta`.
+    /// Leaf `x` at place `x` if the tree is complete, at place `x ^ delta` less one if it is
+    /// punctured at `delta`.
     pub leaves: Vec<Aes128Enc>,
 }
 
@@ -28,7 +29,13 @@ impl Tree {
     fn new(height: usize, nodes: &[Key], punctured: bool) -> Self {
         debug_assert_eq!(nodes.len(), 1 << height);
         let known = &nodes[usize::from(punctured)..];
-        Self { height, leaves: known.iter().map(|seed| Aes128Enc::new(&(*seed).into())).collect() }
+        Self {
+            height,
+            leaves: known
+                .iter()
+                .map(|seed| Aes128Enc::new(&(*seed).into()))
+                .collect(),
+        }
     }
 }
 
@@ -64,11 +71,12 @@ pub(super) fn complete(
     trees
 }
 
-/// Expands all trees but the leaf at `delta` (bit `i` for base transfer `i`), which is also the choice of the base
-/// transfers that gave `keys`.
+/// Expands all trees but the leaf at `delta` (bit `i` for base transfer `i`), which is also the
+/// choice of the base transfers that gave `keys`.
 ///
-/// The node at `x` is kept at place `x ^ delta`, so that the unknown node is always at place 0 and no address or branch
-/// depends on `delta`. `corrections` holds [`TreeHeight::corrections_len`] bytes.
+/// The node at `x` is kept at place `x ^ delta`, so that the unknown node is always at place 0 and
+/// no address or branch depends on `delta`. `corrections` holds [`TreeHeight::corrections_len`]
+/// bytes.
 pub(super) fn punctured(
     height: TreeHeight,
     transcript: &Transcript,
@@ -91,7 +99,10 @@ pub(super) fn punctured(
             let (near, far) = nodes[..2 << level].split_at_mut(1 << level);
             let mut sibling = Zeroizing::new(*key);
             let (zero, one) = correction.as_chunks::<{ size_of::<Key>() }>().0.split_at(1);
-            add(&mut sibling, &Key::conditional_select(&zero[0], &one[0], side));
+            add(
+                &mut sibling,
+                &Key::conditional_select(&zero[0], &one[0], side),
+            );
             for (near, far) in near.iter_mut().zip(far.iter_mut()).skip(1) {
                 let mut pair = Zeroizing::new(children(near, nonce, number, level));
                 let (left, right) = pair.split_at_mut(1);

@@ -1,9 +1,12 @@
 //! Bit operations on rows: sums of streams, the transposition of rows into columns, tweaks.
 //!
-//! Each is written once, in safe portable code over fixed-size lanes that the compiler turns into vector
-//! instructions, and compiled three times: for the target's baseline, for AVX2 and for AVX-512. Which one runs is
-//! found out at run time. No address and no branch depends on the data.
-#![allow(unsafe_code, reason = "calls of functions compiled for instructions that were detected")]
+//! Each is written once, in safe portable code over fixed-size lanes that the compiler turns into
+//! vector instructions, and compiled three times: for the target's baseline, for AVX2 and for
+//! AVX-512. Which one runs is found out at run time. No address and no branch depends on the data.
+#![allow(
+    unsafe_code,
+    reason = "calls of functions compiled for instructions that were detected"
+)]
 
 mod portable;
 
@@ -22,8 +25,8 @@ pub(super) const STREAM_LANES: usize = 16;
 /// The stream of one leaf, or a sum of such.
 pub(super) type Stream = [Lane; STREAM_LANES];
 
-/// A row of the matrix that is transposed. The last lane is unused: it keeps the 128 rows' equal lanes out of each
-/// other's way in the cache.
+/// A row of the matrix that is transposed. The last lane is unused: it keeps the 128 rows' equal
+/// lanes out of each other's way in the cache.
 pub(super) type Row = [Lane; STREAM_LANES + 1];
 
 /// Base-2 logarithm of the most leaves that [`Instructions::fold`] takes.
@@ -120,14 +123,16 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Sets `sum` to the exclusive or of all leaves' streams, and adds to `rows[l]` that of the leaves whose number
-    /// has bit `l` set, as many lanes as `sum` has. There are `2^rows.len()` leaves, 2 to `2^FOLD`.
+    /// Sets `sum` to the exclusive or of all leaves' streams, and adds to `rows[l]` that of the
+    /// leaves whose number has bit `l` set, as many lanes as `sum` has. There are `2^rows.len()`
+    /// leaves, 2 to `2^FOLD`.
     fn fold(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]);
 
     /// Adds (exclusive or) `term` to `sum` where `mask` has ones. Both have the same length.
     fn add(sum: &mut [Lane], term: &[Lane], mask: u8);
 
-    /// Transposes the four blocks of lane `lane` of 128 rows: block `b` of `columns[i]` becomes column `i` of block `b`.
+    /// Transposes the four blocks of lane `lane` of 128 rows: block `b` of `columns[i]` becomes
+    /// column `i` of block `b`.
     fn transpose(rows: &[Row], lane: usize, columns: &mut [Lane]);
 
     /// Adds (exclusive or) `first + 128 b + i` to the low half of block `b` of `columns[i]`.
@@ -143,12 +148,17 @@ mod tests {
     fn random_rows(number: u64, count: usize) -> Vec<Row> {
         let mut stream = Seed::for_test(number).stream();
         let mut rows = vec![[[0; LANE]; STREAM_LANES + 1]; count];
-        rows.iter_mut().flatten().for_each(|lane| stream.fill_bytes(lane));
+        rows.iter_mut()
+            .flatten()
+            .for_each(|lane| stream.fill_bytes(lane));
         rows
     }
 
     fn random_streams(number: u64, count: usize) -> Vec<Stream> {
-        random_rows(number, count).iter().map(|row| std::array::from_fn(|lane| row[lane])).collect()
+        random_rows(number, count)
+            .iter()
+            .map(|row| std::array::from_fn(|lane| row[lane]))
+            .collect()
     }
 
     fn bit(bytes: &[u8], index: usize) -> u8 {
@@ -197,7 +207,11 @@ mod tests {
                             };
                             for level in 0..height {
                                 let change = before[level][lane][byte] ^ rows[level][lane][byte];
-                                let expected = if lane < lanes { of(&|leaf| leaf >> level & 1 == 1) } else { 0 };
+                                let expected = if lane < lanes {
+                                    of(&|leaf| leaf >> level & 1 == 1)
+                                } else {
+                                    0
+                                };
                                 assert_eq!(change, expected);
                             }
                             if lane < STREAM_LANES {
@@ -219,7 +233,10 @@ mod tests {
                 let mut sum = before;
                 instructions.add(&mut sum, &term, mask);
                 for (index, byte) in sum.as_flattened().iter().enumerate() {
-                    assert_eq!(*byte, before.as_flattened()[index] ^ term.as_flattened()[index] & mask);
+                    assert_eq!(
+                        *byte,
+                        before.as_flattened()[index] ^ term.as_flattened()[index] & mask
+                    );
                 }
             }
             let mut columns = [[0; LANE]; 128];

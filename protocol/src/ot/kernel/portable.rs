@@ -56,8 +56,8 @@ pub(super) fn add(sum: &mut [Lane], term: &[Lane], mask: u8) {
     }
 }
 
-/// Swaps ever smaller squares across the diagonal (Eklundh). Lanes hold blocks side by side, so that even the last
-/// stage, which swaps single bits of neighbouring rows, works on whole lanes.
+/// Swaps ever smaller squares across the diagonal (Eklundh). Lanes hold blocks side by side, so
+/// that even the last stage, which swaps single bits of neighbouring rows, works on whole lanes.
 #[inline(always)]
 pub(super) fn transpose(rows: &[Row], lane: usize, columns: &mut [Lane]) {
     let mut square: [[u64; WORDS]; 128] = std::array::from_fn(|row| words(&rows[row][lane]));

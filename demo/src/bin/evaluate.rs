@@ -1,0 +1,97 @@
+//! Runs a whole test set privately over gRPC and compares every logit with the expected ones, and with all values that
+//! the last-place rule of `docs/protocol.md` (section 10) allows.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use ndarray::{Array2, Axis};
+use ndarray_npy::NpzReader;
+use tacit_client::Client;
+use tacit_demo::{images, local_server};
+use tacit_engine::fixed_point;
+use tacit_protocol::plan::Step;
+
+/// Private inference on a whole test set, over real gRPC.
+#[derive(Parser)]
+struct Arguments {
+    /// The network.
+    #[arg(long)]
+    model: PathBuf,
+    /// Calibration images: `.npz` with 8-bit pixels in array `x`.
+    #[arg(long)]
+    calibration: PathBuf,
+    /// Test images: `.npz` with 8-bit pixels in array `x`.
+    #[arg(long)]
+    images: PathBuf,
+    /// Expected logits: `.npz` with array `logits`.
+    #[arg(long)]
+    expected: PathBuf,
+    /// How many images, from the first.
+    #[arg(long)]
+    count: Option<usize>,
+    /// Sessions prepared at a time.
+    #[arg(long, default_value_t = 50)]
+    batch: usize,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let inputs = images::images(&read(&arguments.images)?)?;
+    let expected: Array2<f32> = NpzReader::new(std::io::Cursor::new(read(&arguments.expected)?))?.by_name("logits")?;
+    let available = inputs.len_of(Axis(0)).min(expected.nrows());
+    let count = arguments.count.unwrap_or(available);
+    ensure!((1..=available).contains(&count), "there are {available} images");
+
+    let compiled = local_server::compile_network(&read(&arguments.model)?, &images::images(&read(&arguments.calibration)?)?)?;
+    let server = local_server::LocalServer::start("network", &compiled).await?;
+    let client = Client::connect(&server.url).await?;
+    let model = client.model("network").await?;
+    let output = model.plan().nodes.last().context("a plan has nodes")?;
+    let Step::Output { drop } = output.step else { anyhow::bail!("a plan ends with its output") };
+    let half_unit = if drop == 0 { 0 } else { 1i64 << (drop - 1) };
+    let scale = 2f64.powi(output.fraction_bits);
+
+    let (mut same, mut differences, mut largest, mut outside) = (0, 0.0, 0f32, 0);
+    for index in 0..count {
+        if index % arguments.batch == 0 {
+            model.preprocess(u32::try_from(arguments.batch.min(count - index))?).await?;
+        }
+        let image = inputs.index_axis(Axis(0), index).to_owned();
+        let plain = expected.row(index).to_vec();
+        let inference = model.infer(&image).await?;
+        let private: Vec<f32> = inference.logits.iter().copied().collect();
+        same += usize::from(inference.class == images::class(&plain));
+        for (left, right) in private.iter().zip(&plain) {
+            differences += f64::from((left - right).abs());
+            largest = largest.max((left - right).abs());
+        }
+        let ring = model.plan().encode_input(&images::flat(&inputs, index))?;
+        let ranges = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring)?;
+        for (logit, (low, high)) in private.iter().zip(ranges) {
+            let integer = (f64::from(*logit) * scale).round() as i64;
+            outside += usize::from(!(low - half_unit..=high + half_unit).contains(&integer));
+        }
+    }
+    server.stop().await;
+    println!("{count} images, {same} with the expected class");
+    println!("logit difference: mean {:.4}, largest {largest:.4}", differences / (count * expected.ncols()) as f64);
+    println!("{outside} logits outside the last-place rule");
+    ensure!(outside == 0, "private inference broke the last-place rule");
+    Ok(())
+}

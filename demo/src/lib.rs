@@ -1,0 +1,5 @@
+//! Server and client in one program, over real gRPC on a free port of the loopback interface.
+
+pub mod bundled;
+pub mod images;
+pub mod local_server;

@@ -1,0 +1,290 @@
+//! Convolutions and pools against a direct evaluation of their ONNX definition.
+
+use proptest::prelude::*;
+
+use super::{Model, int, ints, ramp, string};
+
+/// Attributes of a window over one `height x width` image.
+#[derive(Clone, Debug)]
+struct Geometry {
+    size: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Top, left, bottom, right.
+    pads: [usize; 4],
+}
+
+impl Geometry {
+    fn attributes(&self) -> Vec<super::AttributeProto> {
+        let signed =
+            |values: &[usize]| values.iter().map(|&value| value as i64).collect::<Vec<_>>();
+        vec![
+            ints("kernel_shape", &signed(&self.kernel)),
+            ints("strides", &signed(&self.stride)),
+            ints("dilations", &signed(&self.dilation)),
+            ints("pads", &signed(&self.pads)),
+        ]
+    }
+
+    fn padded(&self, axis: usize) -> usize {
+        self.size[axis] + self.pads[axis] + self.pads[axis + 2]
+    }
+
+    fn extent(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    fn fits(&self) -> bool {
+        (0..2).all(|axis| self.padded(axis) >= self.extent(axis))
+    }
+
+    fn outputs(&self, axis: usize) -> usize {
+        (self.padded(axis) - self.extent(axis)) / self.stride[axis] + 1
+    }
+
+    /// Index into the image of a tap, or `None` in the padding.
+    fn tap(&self, output: [usize; 2], tap: [usize; 2]) -> Option<usize> {
+        let position = |axis: usize| {
+            (output[axis] * self.stride[axis] + tap[axis] * self.dilation[axis])
+                .checked_sub(self.pads[axis])
+                .filter(|&position| position < self.size[axis])
+        };
+        Some(position(0)? * self.size[1] + position(1)?)
+    }
+}
+
+prop_compose! {
+    fn geometry(max_dilation: usize)(
+        size in [1_usize..9, 1_usize..9],
+        kernel in [1_usize..5, 1_usize..5],
+        stride in [1_usize..4, 1_usize..4],
+        dilation in [1..=max_dilation, 1..=max_dilation],
+        pads in [0_usize..4, 0_usize..4, 0_usize..4, 0_usize..4],
+    ) -> Geometry {
+        Geometry { size, kernel, stride, dilation, pads }
+    }
+}
+
+fn convolve(
+    geometry: &Geometry,
+    groups: usize,
+    channels: [usize; 2],
+    weights: &[f32],
+    input: &[f32],
+) -> Vec<f64> {
+    let [inputs, outputs] = channels;
+    let area = geometry.size[0] * geometry.size[1];
+    let [kernel_height, kernel_width] = geometry.kernel;
+    let mut result = Vec::new();
+    for output in 0..outputs * groups {
+        let group = output / outputs;
+        for row in 0..geometry.outputs(0) {
+            for column in 0..geometry.outputs(1) {
+                let mut sum = f64::from(output as u32);
+                for channel in 0..inputs {
+                    for i in 0..kernel_height {
+                        for j in 0..kernel_width {
+                            let Some(pixel) = geometry.tap([row, column], [i, j]) else {
+                                continue;
+                            };
+                            let weight = weights[((output * inputs + channel) * kernel_height + i)
+                                * kernel_width
+                                + j];
+                            sum += f64::from(weight)
+                                * f64::from(input[(group * inputs + channel) * area + pixel]);
+                        }
+                    }
+                }
+                result.push(sum);
+            }
+        }
+    }
+    result
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn convolution(geometry in geometry(3), groups in 1_usize..4, inputs in 1_usize..3, outputs in 1_usize..3) {
+        let [height, width] = geometry.size;
+        let all_inputs = groups * inputs;
+        let weights = ramp(groups * outputs * inputs * geometry.kernel[0] * geometry.kernel[1]);
+        let bias: Vec<f32> = (0..groups * outputs).map(|index| index as f32).collect();
+        let dims = [groups * outputs, inputs, geometry.kernel[0], geometry.kernel[1]].map(|dim| dim as i64);
+        let mut attributes = geometry.attributes();
+        attributes.push(int("group", groups as i64));
+        let model = Model::new(&[-1, all_inputs as i64, height as i64, width as i64])
+            .floats("w", &dims, &weights)
+            .floats("b", &[bias.len() as i64], &bias)
+            .node("y", "Conv x w b", attributes);
+        if !geometry.fits() {
+            model.assert_error_contains(&["node `y_node` (Conv)", "larger than the padded image"]);
+            return Ok(());
+        }
+        let input = ramp(all_inputs * height * width);
+        let found = model.run(&input);
+        let expected = convolve(&geometry, groups, [inputs, outputs], &weights, &input);
+        prop_assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            prop_assert!((f64::from(*found) - expected).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn average_pool(geometry in geometry(1), count_include_pad: bool, ceil_mode: bool, channels in 1_usize..3) {
+        let [height, width] = geometry.size;
+        let mut attributes = geometry.attributes();
+        attributes.push(int("count_include_pad", i64::from(count_include_pad)));
+        attributes.push(int("ceil_mode", i64::from(ceil_mode)));
+        let dims = [1, channels as i64, height as i64, width as i64];
+        let model = Model::new(&dims).node("y", "AveragePool x", attributes);
+        if !geometry.fits() {
+            model.assert_error_contains(&["node `y_node` (AveragePool)", "larger than the padded image"]);
+            return Ok(());
+        }
+        if (0..4).any(|side| geometry.pads[side] >= geometry.kernel[side % 2]) {
+            model.assert_error_contains(&["node `y_node` (AveragePool)", "pads as large as its kernel"]);
+            return Ok(());
+        }
+        let input = ramp(channels * height * width);
+        let found = model.run(&input);
+        let windows = |axis: usize| {
+            let room = geometry.padded(axis) - geometry.kernel[axis];
+            let windows = if ceil_mode { room.div_ceil(geometry.stride[axis]) } else { room / geometry.stride[axis] };
+            let starts_inside = windows * geometry.stride[axis] < geometry.size[axis] + geometry.pads[axis];
+            if starts_inside { windows + 1 } else { windows }
+        };
+        let mut expected = Vec::new();
+        for image in input.chunks_exact(height * width) {
+            for row in 0..windows(0) {
+                for column in 0..windows(1) {
+                    let mut sum = 0.0;
+                    let mut divisor = 0;
+                    for i in 0..geometry.kernel[0] {
+                        for j in 0..geometry.kernel[1] {
+                            let down = row * geometry.stride[0] + i;
+                            let across = column * geometry.stride[1] + j;
+                            if let Some(pixel) = geometry.tap([row, column], [i, j]) {
+                                sum += image[pixel];
+                                divisor += 1;
+                            } else if count_include_pad && down < geometry.padded(0) && across < geometry.padded(1) {
+                                divisor += 1;
+                            }
+                        }
+                    }
+                    expected.push(sum / divisor as f32);
+                }
+            }
+        }
+        prop_assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            prop_assert!((found - expected).abs() < 1e-5, "{} differs from {}", found, expected);
+        }
+    }
+}
+
+#[test]
+fn automatic_padding() {
+    // Five columns, kernel 2, stride 2: three windows, which need one column more.
+    let pooled = |auto_pad: &str| {
+        Model::new(&[-1, 1, 1, 5])
+            .node(
+                "y",
+                "AveragePool x",
+                vec![
+                    string("auto_pad", auto_pad),
+                    ints("kernel_shape", &[1, 2]),
+                    ints("strides", &[1, 2]),
+                ],
+            )
+            .run(&[1.0, 2.0, 3.0, 4.0, 5.0])
+    };
+    assert_eq!(pooled("SAME_UPPER"), [1.5, 3.5, 5.0]);
+    assert_eq!(pooled("SAME_LOWER"), [1.0, 2.5, 4.5]);
+    assert_eq!(pooled("VALID"), [1.5, 3.5]);
+    assert_eq!(pooled("NOTSET"), [1.5, 3.5]);
+}
+
+#[test]
+fn automatic_padding_of_a_dilated_convolution() {
+    let model = Model::new(&[-1, 1, 1, 4])
+        .floats("w", &[1, 1, 1, 3], &[1.0, 10.0, 100.0])
+        .node(
+            "y",
+            "Conv x w",
+            vec![string("auto_pad", "SAME_UPPER"), ints("dilations", &[1, 2])],
+        );
+    assert_eq!(model.run(&[1.0, 2.0, 3.0, 4.0]), [310.0, 420.0, 31.0, 42.0]);
+}
+
+#[test]
+fn the_last_partial_window_with_counted_padding() {
+    // Padded: 0 1 2 3 4 0; windows of 3 with stride 2 and ceil_mode: [0 1 2] [2 3 4] [4 0].
+    let model = Model::new(&[-1, 1, 1, 4]).node(
+        "y",
+        "AveragePool x",
+        vec![
+            ints("kernel_shape", &[1, 3]),
+            ints("strides", &[1, 2]),
+            ints("pads", &[0, 1, 0, 1]),
+            int("ceil_mode", 1),
+            int("count_include_pad", 1),
+        ],
+    );
+    assert_eq!(model.operators(), ["Pad", "AveragePool"]);
+    assert_eq!(model.run(&[1.0, 2.0, 3.0, 4.0]), [1.0, 3.0, 2.0]);
+}
+
+#[test]
+fn global_average() {
+    let model = Model::new(&[-1, 2, 2, 2]).node("y", "GlobalAveragePool x", vec![]);
+    let graph = model.load().unwrap();
+    assert_eq!(graph.output_dimensions, [2, 1, 1]);
+    assert_eq!(
+        graph
+            .evaluate(&[1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 4.0, 0.0])
+            .unwrap(),
+        [3.0, 1.0]
+    );
+}
+
+#[test]
+fn zero_padding_in_all_its_forms() {
+    let expected = [0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 3.0, 4.0];
+    let base = || {
+        Model::new(&[-1, 1, 2, 2])
+            .integers("pads", &[8], &[0, 0, 1, 1, 0, 0, 0, 0])
+            .integers("short", &[4], &[1, 1, 0, 0])
+            .integers("axes", &[2], &[-2, 3])
+            .floats("zero", &[], &[0.0])
+    };
+    let models = [
+        base().node(
+            "y",
+            "Pad x",
+            vec![
+                ints("pads", &[0, 0, 1, 1, 0, 0, 0, 0]),
+                string("mode", "constant"),
+            ],
+        ),
+        base().node("y", "Pad x pads", vec![]),
+        base().node("y", "Pad x pads zero", vec![]),
+        base().node("y", "Pad x short zero axes", vec![]),
+    ];
+    for model in models {
+        assert_eq!(model.operators(), ["Pad"]);
+        assert_eq!(model.run(&[1.0, 2.0, 3.0, 4.0]), expected);
+    }
+}
+
+#[test]
+fn padding_by_nothing_is_no_layer() {
+    let model = Model::new(&[-1, 2])
+        .integers("pads", &[4], &[0; 4])
+        .floats("two", &[], &[2.0])
+        .node("p", "Pad x pads", vec![])
+        .node("y", "Mul p two", vec![]);
+    assert_eq!(model.operators(), ["Affine"]);
+}

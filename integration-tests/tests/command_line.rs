@@ -1,0 +1,136 @@
+//! The two programs as a user starts them: `model-server serve`, `tacit models`, `tacit infer`.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+/// A program of this workspace, built with the profile of this test.
+fn program(name: &str) -> Command {
+    static BUILD: LazyLock<PathBuf> = LazyLock::new(|| {
+        let tests = std::env::current_exe().unwrap();
+        let folder = tests.parent().and_then(Path::parent).unwrap().to_path_buf();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--locked", "--bin", "model-server", "--bin", "tacit"]);
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        build.arg("--target-dir").arg(folder.parent().unwrap());
+        if folder.file_name().is_some_and(|name| name == "release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success());
+        folder
+    });
+    Command::new(BUILD.join(name).with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+fn models(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(file)
+}
+
+struct ServerProcess {
+    child: Child,
+    url: String,
+}
+
+impl ServerProcess {
+    fn start() -> Self {
+        let model = format!("digits={}", models("m2_minionn_quad.onnx").display());
+        let calibration = format!("digits={}", models("digits_calibration.npz").display());
+        let mut child = program("model-server")
+            .args(["serve", "--listen", "127.0.0.1:0", "--model", &model, "--calibration", &calibration])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect("the ready line");
+        let url = format!("http://{address}");
+        Self { child, url }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+fn tacit(arguments: &[&str]) -> Output {
+    program("tacit").args(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn images_are_classified_from_the_command_line() {
+    let server = ServerProcess::start();
+    let listed = tacit(&["models", "--server", &server.url]);
+    assert!(listed.status.success());
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("digits"));
+
+    let images = models("digits.npz");
+    let folder = tempfile::tempdir().unwrap();
+    let logits = folder.path().join("logits.npy");
+    let arguments = ["infer", "--server", &server.url, "--model", "digits", "--input", images.to_str().unwrap()];
+    let answer = json(&tacit(&[&arguments[..], &["--json", "--output", logits.to_str().unwrap()]].concat()));
+    let labels = tacit_demo::images::labels(&std::fs::read(&images).unwrap()).unwrap();
+    let classes: Vec<u64> = answer["classes"].as_array().unwrap().iter().map(|class| class.as_u64().unwrap()).collect();
+    let expected = tacit_demo::bundled::find("m2").unwrap().expected().unwrap();
+    assert_eq!(classes.len(), labels.len());
+    for (index, class) in classes.iter().enumerate() {
+        assert_eq!(*class as usize, tacit_demo::images::class(&expected.row(index).to_vec()));
+    }
+    for phase in ["preprocessing", "online"] {
+        for field in ["seconds", "bytes_sent", "bytes_received", "round_trips"] {
+            assert!(answer[phase][field].as_f64().unwrap() > 0.0, "{phase}.{field}");
+        }
+    }
+    let written: ndarray::Array2<f32> = ndarray_npy::read_npy(&logits).unwrap();
+    assert_eq!(written.dim(), (20, 10));
+    assert!((f64::from(written[[0, 0]]) - answer["logits"][0][0].as_f64().unwrap()).abs() < 1e-3);
+
+    let table = tacit(&arguments);
+    assert!(table.status.success());
+    assert!(String::from_utf8_lossy(&table.stdout).contains("online"));
+
+    let wrong = tacit(&["infer", "--server", &server.url, "--model", "absent", "--input", images.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("absent"));
+}
+
+#[test]
+fn a_plan_is_inspected() {
+    let network = models("m2_minionn_quad.onnx");
+    let calibration = models("digits_calibration.npz");
+    let arguments = ["inspect", "--model", network.to_str().unwrap(), "--calibration", calibration.to_str().unwrap()];
+    let people = program("model-server").args(arguments).output().unwrap();
+    assert!(people.status.success(), "{}", String::from_utf8_lossy(&people.stderr));
+    assert!(String::from_utf8_lossy(&people.stdout).to_lowercase().contains("round trip"));
+    let machines = program("model-server").args(arguments).arg("--json").output().unwrap();
+    assert!(json(&machines).is_object());
+}
+
+#[test]
+fn unusable_networks_are_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(models("m2_minionn_quad.onnx")).unwrap();
+    let files = [("empty", Vec::new()), ("truncated", whole[..whole.len() / 2].to_vec()), ("random", vec![0xa5; 5000])];
+    for (name, contents) in files {
+        let path = folder.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        for command in [vec!["inspect"], vec!["serve", "--listen", "127.0.0.1:0"]] {
+            let named = if command[0] == "serve" { format!("x={}", path.display()) } else { path.display().to_string() };
+            let output = program("model-server").args(&command).args(["--model", &named]).output().unwrap();
+            assert!(!output.status.success(), "{name}");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(error.contains(name) && !error.contains("panicked"), "{name}: {error}");
+        }
+    }
+}

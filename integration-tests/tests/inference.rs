@@ -1,0 +1,143 @@
+//! Trained networks over real gRPC: the same answers as plain inference, at the predicted cost.
+
+use ndarray::Axis;
+use tacit_client::{Client, Engine, Model};
+use tacit_demo::bundled::{self, Bundled};
+use tacit_demo::images::{class, flat};
+use tacit_demo::local_server::{LocalServer, compile_network};
+use tacit_engine::{CompiledModel, fixed_point};
+use tacit_protocol::plan::Step;
+use tacit_protocol::session::predict;
+
+/// What the issue allows on average; the compiler does much better.
+const MEAN_LOGIT_DIFFERENCE: f32 = 0.1;
+
+async fn serve(network: &Bundled, engine: Engine) -> (CompiledModel, LocalServer, Model) {
+    let compiled = compile_network(network.onnx, &network.calibration().unwrap()).unwrap();
+    let server = LocalServer::start(network.name, &compiled).await.unwrap();
+    let client = Client::builder().engine(engine).connect(&server.url).await.unwrap();
+    let model = client.model(network.name).await.unwrap();
+    (compiled, server, model)
+}
+
+/// Every bundled image: class, logits, and the last-place rule of the specification's section 10.
+async fn classify(name: &str, engine: Engine, count: usize) {
+    let network = bundled::find(name).unwrap();
+    let (compiled, server, model) = serve(network, engine).await;
+    let (images, expected) = (network.images().unwrap(), network.expected().unwrap());
+    let output = model.plan().nodes.last().unwrap();
+    let Step::Output { drop } = output.step else { panic!("a plan ends with its output") };
+    let half_unit = if drop == 0 { 0 } else { 1i64 << (drop - 1) };
+    model.preprocess(u32::try_from(count).unwrap()).await.unwrap();
+    let mut total = 0.0;
+    for index in 0..count {
+        let image = images.index_axis(Axis(0), index).to_owned();
+        let plain = expected.row(index).to_vec();
+        let inference = model.infer(&image).await.unwrap();
+        assert_eq!(inference.class, class(&plain), "{name}, image {index}");
+        total += inference.logits.iter().zip(&plain).map(|(left, right)| (left - right).abs()).sum::<f32>();
+        let ring = model.plan().encode_input(&flat(&images, index)).unwrap();
+        let ranges = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring).unwrap();
+        for (logit, (low, high)) in inference.logits.iter().zip(ranges) {
+            let integer = (f64::from(*logit) * 2f64.powi(output.fraction_bits)).round() as i64;
+            assert!((low - half_unit..=high + half_unit).contains(&integer), "{name}: {integer} not in {low}..{high}");
+        }
+    }
+    let mean = total / (count * expected.ncols()) as f32;
+    assert!(mean < MEAN_LOGIT_DIFFERENCE, "{name}: logits are off by {mean} on average");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_with_trained_quadratic_activations() {
+    classify("m2", Engine::Native, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_with_squares() {
+    classify("m4", Engine::Native, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garments_with_trained_quadratic_activations() {
+    classify("f2", Engine::Native, 20).await;
+}
+
+#[cfg(feature = "concrete-core")]
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_with_the_concrete_core_backend() {
+    classify("m2", Engine::ConcreteCore, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_and_round_trips_are_those_that_the_plan_predicts() {
+    let (_, server, model) = serve(bundled::find("m2").unwrap(), Engine::Native).await;
+    let prediction = predict(model.plan());
+    let batch = 3;
+    let preparation = model.preprocess(batch).await.unwrap();
+    let sessions = |phase: u64| phase * u64::from(batch);
+    assert_eq!(preparation.data_sent, prediction.setup.bytes_sent + sessions(prediction.preprocessing.bytes_sent));
+    assert_eq!(
+        preparation.data_received,
+        prediction.setup.bytes_received + sessions(prediction.preprocessing.bytes_received)
+    );
+    let image = ndarray::ArrayD::from_elem(vec![1, 28, 28], 0.5);
+    let online = model.infer(&image).await.unwrap().online;
+    assert_eq!((online.data_sent, online.data_received), (prediction.online.bytes_sent, prediction.online.bytes_received));
+    assert_eq!(online.round_trips, prediction.online.round_trips);
+    // Framing costs little.
+    assert!(online.bytes_sent + online.bytes_received < (online.data_sent + online.data_received) * 101 / 100 + 1000);
+
+    let single = model.preprocess(1).await.unwrap();
+    assert_eq!(single.round_trips, prediction.preprocessing.round_trips);
+
+    // Three activations: one round trip each, and one.
+    assert_eq!(online.round_trips, 4);
+    assert!(online.bytes_sent + online.bytes_received <= 150_000, "{online:?}");
+    assert!(single.bytes_sent + single.bytes_received <= 4_000_000, "{single:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_clients_at_a_time_get_their_own_answers() {
+    let network = bundled::find("m2").unwrap();
+    let (_, server, _) = serve(network, Engine::Native).await;
+    let (images, expected) = (network.images().unwrap(), network.expected().unwrap());
+    let tasks = (0..4).map(|index| {
+        let url = server.url.clone();
+        let image = images.index_axis(Axis(0), index).to_owned();
+        let plain = expected.row(index).to_vec();
+        tokio::spawn(async move {
+            let model = Client::connect(&url).await.unwrap().model("m2").await.unwrap();
+            model.preprocess(2).await.unwrap();
+            for _ in 0..2 {
+                assert_eq!(model.infer(&image).await.unwrap().class, class(&plain));
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edge_inputs_stay_in_the_last_place_rule() {
+    let (compiled, server, model) = serve(bundled::find("m2").unwrap(), Engine::Native).await;
+    let fraction_bits = model.plan().nodes.last().unwrap().fraction_bits;
+    let Step::Output { drop } = model.plan().nodes.last().unwrap().step else { panic!("a plan ends with its output") };
+    for value in [0.0f32, 1.0] {
+        let inference = model.infer(&ndarray::ArrayD::from_elem(vec![1, 28, 28], value)).await.unwrap();
+        let ring = model.plan().encode_input(&[value; 784]).unwrap();
+        let Ok(ranges) = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring) else {
+            // An image unlike all that the network was calibrated with may leave its bounds, which the plain
+            // fixed-point network reports.
+            continue;
+        };
+        for (logit, (low, high)) in inference.logits.iter().zip(ranges) {
+            let integer = (f64::from(*logit) * 2f64.powi(fraction_bits)).round() as i64;
+            assert!((low - (1 << drop)..=high + (1 << drop)).contains(&integer));
+        }
+    }
+    server.stop().await;
+}

@@ -1,0 +1,155 @@
+//! One streaming call: its messages as domain types, its idle timeout, its accounts, and its task.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use tacit_proto::{ConvertError, limits::FRAME_BYTES};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Response, Status, Streaming};
+use tracing::{Instrument, Span};
+
+use crate::error::ServiceError;
+
+/// Answers that wait for the connection to take them, at most 1 MiB each.
+const QUEUED_RESPONSES: usize = 4;
+
+/// The response side of a streaming call.
+pub(crate) type ResponseStream<Out> = ReceiverStream<Result<Out, Status>>;
+
+/// What runs a call, beside its work.
+pub(crate) struct Conduct {
+    /// Counts the calls that a shutdown waits for.
+    pub(crate) tasks: TaskTracker,
+    /// Ends the call when the server shuts down.
+    pub(crate) stop: CancellationToken,
+    /// How long the client may stall.
+    pub(crate) idle_timeout: Duration,
+    /// Gets the fields `outcome`, `bytes_in`, `bytes_out`, `compute_seconds` and `seconds` at the end; they must
+    /// be declared empty.
+    pub(crate) span: Span,
+}
+
+/// Both directions of a call whose requests are `In` and whose answers are `Out` on the wire. Bytes are counted
+/// with their gRPC frames. When the call is dropped it writes its accounts to its span and to the log.
+pub(crate) struct Call<In, Out> {
+    requests: Streaming<In>,
+    responses: mpsc::Sender<Result<Out, Status>>,
+    idle_timeout: Duration,
+    span: Span,
+    started: Instant,
+    bytes_in: u64,
+    bytes_out: u64,
+    compute: Duration,
+    outcome: &'static str,
+}
+
+impl<In: Message + Default + 'static, Out: Message> Call<In, Out> {
+    /// The next request, checked, or `None` after the client has half-closed.
+    pub(crate) async fn receive<Request>(&mut self) -> Result<Option<Request>, ServiceError>
+    where
+        Request: TryFrom<In, Error = ConvertError>,
+    {
+        let next = timeout(self.idle_timeout, self.requests.message()).await;
+        let message = next.map_err(|_| ServiceError::Idle(self.idle_timeout))?;
+        let Some(message) = message.map_err(|status| ServiceError::from_inbound(&status))? else {
+            return Ok(None);
+        };
+        self.bytes_in += (message.encoded_len() + FRAME_BYTES) as u64;
+        Ok(Some(Request::try_from(message)?))
+    }
+
+    /// Sends answers in order; waits while the client is slow to take earlier ones.
+    pub(crate) async fn send<Answer>(&mut self, answers: impl IntoIterator<Item = Answer>) -> Result<(), ServiceError>
+    where
+        Out: TryFrom<Answer, Error = ConvertError>,
+    {
+        for answer in answers {
+            let message = Out::try_from(answer).map_err(ServiceError::Answer)?;
+            self.bytes_out += (message.encoded_len() + FRAME_BYTES) as u64;
+            let sent = timeout(self.idle_timeout, self.responses.send(Ok(message))).await;
+            sent.map_err(|_| ServiceError::Idle(self.idle_timeout))?.map_err(|_| ServiceError::ClientLeft)?;
+        }
+        Ok(())
+    }
+}
+
+impl<In, Out> Call<In, Out> {
+    /// Where the call's accounts go.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Adds to the time that was computed for the call.
+    pub(crate) fn computed(&mut self, time: Duration) {
+        self.compute += time;
+    }
+
+    /// Says how the work ended.
+    pub(crate) fn finish(&mut self, result: &Result<(), ServiceError>) {
+        match result {
+            Ok(()) => self.outcome = "ok",
+            Err(error) => {
+                self.outcome = error.outcome();
+                if error.is_internal() {
+                    tracing::error!(parent: &self.span, %error, "internal failure");
+                } else {
+                    tracing::info!(parent: &self.span, %error, "call failed");
+                }
+            }
+        }
+    }
+}
+
+impl<In, Out> Drop for Call<In, Out> {
+    fn drop(&mut self) {
+        self.span.record("outcome", self.outcome);
+        self.span.record("bytes_in", self.bytes_in);
+        self.span.record("bytes_out", self.bytes_out);
+        self.span.record("compute_seconds", self.compute.as_secs_f64());
+        self.span.record("seconds", self.started.elapsed().as_secs_f64());
+        tracing::info!(parent: &self.span, "call ended");
+    }
+}
+
+/// Runs `work` on a task of its own and gives the stream on which it answers. If the client leaves, the work is
+/// dropped where it stands, with all state of the call; if the server shuts down, the client is told so.
+pub(crate) fn spawn<In, Out, Work>(
+    requests: Streaming<In>,
+    conduct: Conduct,
+    work: impl FnOnce(Call<In, Out>) -> Work,
+) -> Response<ResponseStream<Out>>
+where
+    Out: Send + 'static,
+    Work: Future<Output = Result<(), ServiceError>> + Send + 'static,
+{
+    let (responses, stream) = mpsc::channel(QUEUED_RESPONSES);
+    let work = work(Call {
+        requests,
+        responses: responses.clone(),
+        idle_timeout: conduct.idle_timeout,
+        span: conduct.span.clone(),
+        started: Instant::now(),
+        bytes_in: 0,
+        bytes_out: 0,
+        compute: Duration::ZERO,
+        outcome: "abandoned",
+    });
+    let task = async move {
+        let result = tokio::select! {
+            result = work => result,
+            () = responses.closed() => Err(ServiceError::ClientLeft),
+            () = conduct.stop.cancelled() => Err(ServiceError::ShuttingDown),
+        };
+        if let Err(error) = result {
+            // Fails only if there is nobody to be told.
+            let _ = timeout(conduct.idle_timeout, responses.send(Err(error.into()))).await;
+        }
+    };
+    conduct.tasks.spawn(task.instrument(conduct.span));
+    Response::new(ReceiverStream::new(stream))
+}

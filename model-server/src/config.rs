@@ -1,0 +1,399 @@
+//! Command line and environment, parsed and checked before anything is loaded or bound.
+//!
+//! Every error names the flag that it comes from.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tacit_proto::limits::NAME_BYTES;
+
+use crate::limits::Limits;
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{flag}: {problem}")]
+pub struct ConfigError {
+    /// The flag, for example `--model`.
+    pub flag: &'static str,
+    /// What is wrong with its value.
+    pub problem: String,
+}
+
+impl ConfigError {
+    fn new(flag: &'static str, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self { flag, problem }
+    }
+}
+
+/// Serves networks for private inference.
+#[derive(Debug, Parser)]
+#[command(name = "model-server", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Form of the log on standard error; RUST_LOG chooses what is logged.
+    #[arg(long, env = "TACIT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve models over gRPC.
+    Serve(ServeArguments),
+    /// Show what a network compiles to: plan, merges, noise margins, expected traffic.
+    Inspect(InspectArguments),
+    /// Ask a running server for its health; succeeds only if it serves.
+    Healthcheck(HealthcheckArguments),
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Address to listen on; port 0 takes any free port.
+    #[arg(long, env = "TACIT_LISTEN", value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub listen: SocketAddr,
+    /// A model and the name to serve it under; repeat for more (in the environment separated by ';').
+    #[arg(long = "model", env = "TACIT_MODEL", value_name = "NAME=FILE.onnx", required = true, value_delimiter = ';')]
+    pub models: Vec<NamedFile>,
+    /// Calibration inputs (.npy or .npz) of the model of that name; repeat for more.
+    #[arg(long = "calibration", env = "TACIT_CALIBRATION", value_name = "NAME=FILE", value_delimiter = ';')]
+    pub calibrations: Vec<NamedFile>,
+    /// Threads that compute, for preprocessing and for online work each [default: one per processor].
+    #[arg(long, env = "TACIT_THREADS", value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// How long a prepared session is kept.
+    #[arg(long, env = "TACIT_SESSION_LIFETIME", value_name = "SECONDS", default_value_t = 3600,
+          value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
+    pub session_lifetime: u64,
+    /// Memory for prepared sessions in bytes, or with a unit: KB, MB, GB, KiB, MiB, GiB.
+    #[arg(long, env = "TACIT_SESSION_MEMORY", value_name = "BYTES", default_value = "1GiB", value_parser = byte_count)]
+    pub session_memory: usize,
+    /// Most sessions that one Preprocess call prepares.
+    #[arg(long, env = "TACIT_SESSIONS_PER_CALL", value_name = "N", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub sessions_per_call: u32,
+    /// Most unused sessions that were prepared over one connection.
+    #[arg(long, env = "TACIT_SESSIONS_PER_CONNECTION", value_name = "N", default_value_t = 1024,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub sessions_per_connection: u32,
+    /// How long a call may wait for its client.
+    #[arg(long, env = "TACIT_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 120,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub idle_timeout: u64,
+    /// How long inferences may go on after SIGTERM or SIGINT.
+    #[arg(long, env = "TACIT_GRACE_PERIOD", value_name = "SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub grace_period: u64,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// The network.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub model: PathBuf,
+    /// Calibration inputs (.npy or .npz).
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArguments {
+    /// The server.
+    #[arg(
+        long,
+        env = "TACIT_HEALTHCHECK_SERVER",
+        value_name = "http://ADDR:PORT",
+        default_value = "http://127.0.0.1:7600"
+    )]
+    pub server: String,
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3)]
+    pub timeout: u64,
+}
+
+/// `NAME=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Name of a model, 1 to 256 bytes.
+    pub name: String,
+    /// Path of a file.
+    pub file: PathBuf,
+}
+
+impl FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, file) = text.split_once('=').ok_or("expected NAME=FILE")?;
+        if name.is_empty() || name.len() > NAME_BYTES {
+            return Err(format!("the name must be 1 to {NAME_BYTES} bytes long"));
+        }
+        if file.is_empty() {
+            return Err("the file is missing after the '='".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), file: PathBuf::from(file) })
+    }
+}
+
+/// A model to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelSource {
+    /// Name under which it is served.
+    pub name: String,
+    /// The network.
+    pub network: PathBuf,
+    /// Calibration inputs.
+    pub calibration: Option<PathBuf>,
+}
+
+/// The checked settings of `serve`.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// What to serve, each name once.
+    pub models: Vec<ModelSource>,
+    /// Bounds and times.
+    pub limits: Limits,
+}
+
+impl ServeArguments {
+    /// Checks what the flags say together, and that the files are there.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the flag.
+    pub fn into_config(self) -> Result<ServeConfig, ConfigError> {
+        const MODEL: &str = "--model";
+        const CALIBRATION: &str = "--calibration";
+        let mut names = BTreeSet::new();
+        for model in &self.models {
+            if !names.insert(model.name.as_str()) {
+                let problem = format!("the name {:?} is given twice", model.name);
+                return Err(ConfigError::new(MODEL, problem));
+            }
+            check_file(MODEL, &model.file)?;
+        }
+        let mut calibrated = BTreeSet::new();
+        for calibration in &self.calibrations {
+            let name = calibration.name.as_str();
+            if !names.contains(name) {
+                let problem = format!("there is no model of the name {name:?}");
+                return Err(ConfigError::new(CALIBRATION, problem));
+            }
+            if !calibrated.insert(name) {
+                let problem = format!("the name {name:?} is given twice");
+                return Err(ConfigError::new(CALIBRATION, problem));
+            }
+            check_file(CALIBRATION, &calibration.file)?;
+        }
+        let calibration_of = |name: &str| {
+            let calibration = self.calibrations.iter().find(|other| other.name == name);
+            calibration.map(|calibration| calibration.file.clone())
+        };
+        let models = self
+            .models
+            .iter()
+            .map(|model| ModelSource {
+                name: model.name.clone(),
+                network: model.file.clone(),
+                calibration: calibration_of(&model.name),
+            })
+            .collect();
+        let defaults = Limits::default();
+        Ok(ServeConfig {
+            listen: self.listen,
+            models,
+            limits: Limits {
+                threads: self.threads.map_or(defaults.threads, NonZeroUsize::get),
+                session_lifetime: Duration::from_secs(self.session_lifetime),
+                session_memory: self.session_memory,
+                sessions_per_call: self.sessions_per_call,
+                sessions_per_connection: self.sessions_per_connection,
+                idle_timeout: Duration::from_secs(self.idle_timeout),
+                grace_period: Duration::from_secs(self.grace_period),
+                ..defaults
+            },
+        })
+    }
+}
+
+impl InspectArguments {
+    /// Checks that the files are there.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the flag.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_file("--model", &self.model)?;
+        match &self.calibration {
+            Some(file) => check_file("--calibration", file),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_file(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
+    let problem = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => format!("{} is not a file", path.display()),
+        Err(error) => format!("{}: {error}", path.display()),
+    };
+    Err(ConfigError::new(flag, problem))
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let resolved = text.to_socket_addrs();
+    resolved
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| "expected ADDR:PORT, for example 127.0.0.1:7600".to_owned())
+}
+
+/// Bytes, with an optional decimal or binary unit.
+fn byte_count(text: &str) -> Result<usize, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let unit: usize = match unit.trim() {
+        "" | "B" => 1,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        other => return Err(format!("unknown unit {other:?}; use KB, MB, GB, KiB, MiB or GiB")),
+    };
+    let number: usize = number.parse().map_err(|_| "expected a whole number, for example 256MB".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("must be more than 0".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("too large".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
+        let all = ["model-server", "serve"].iter().chain(arguments);
+        match Arguments::try_parse_from(all) {
+            Ok(Arguments { command: Command::Serve(serve), .. }) => Ok(serve),
+            Ok(_) => unreachable!("parsed another subcommand"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn config_error(arguments: &[&str]) -> String {
+        let mut all = vec!["--listen", "127.0.0.1:0"];
+        all.extend(arguments);
+        let config = parse(&all).and_then(|serve| {
+            let config = serve.into_config();
+            config.map_err(|error| error.to_string())
+        });
+        config.expect_err("accepted")
+    }
+
+    #[test]
+    fn a_whole_command_line_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let (a, b) = (format!("a={path}"), format!("b={path}"));
+        let arguments = [
+            "--listen",
+            "127.0.0.1:0",
+            "--model",
+            &a,
+            "--model",
+            &b,
+            "--calibration",
+            &b,
+            "--threads",
+            "3",
+            "--session-lifetime",
+            "60",
+            "--session-memory",
+            "256MB",
+            "--grace-period",
+            "0",
+        ];
+        let config = parse(&arguments).unwrap().into_config().unwrap();
+        assert_eq!(config.listen, "127.0.0.1:0".parse().unwrap());
+        assert_eq!(config.models.len(), 2);
+        assert_eq!(config.models[0].calibration, None);
+        assert_eq!(config.models[1].calibration.as_deref(), Some(file.path()));
+        assert_eq!(config.limits.threads, 3);
+        assert_eq!(config.limits.session_lifetime, Duration::from_secs(60));
+        assert_eq!(config.limits.session_memory, 256_000_000);
+        assert_eq!(config.limits.grace_period, Duration::ZERO);
+    }
+
+    #[test]
+    fn errors_name_the_flag() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let (a, b) = (format!("a={path}"), format!("b={path}"));
+        let cases: &[(&[&str], &str)] = &[
+            (&[], "--model"),
+            (&["--model", "no-equals-sign"], "--model"),
+            (&["--model", "=file"], "--model"),
+            (&["--model", "name="], "--model"),
+            (&["--model", "a=/there/is/no/such.onnx"], "--model: /there/is/no/such.onnx"),
+            (&["--model", "a=/"], "--model: / is not a file"),
+            (&["--model", &a, "--model", &a], "--model: the name \"a\" is given twice"),
+            (&["--model", &a, "--calibration", &b], "--calibration: there is no model"),
+            (&["--model", &a, "--calibration", &a, "--calibration", &a], "--calibration: the name"),
+            (&["--model", &a, "--calibration", "a=/there/is/no/such.npy"], "--calibration: /there"),
+            (&["--model", &a, "--threads", "0"], "--threads"),
+            (&["--model", &a, "--session-lifetime", "0"], "--session-lifetime"),
+            (&["--model", &a, "--session-memory", "0"], "--session-memory"),
+            (&["--model", &a, "--session-memory", "12 parsecs"], "--session-memory"),
+            (&["--model", &a, "--session-memory", "99999999999GiB"], "--session-memory"),
+            (&["--model", &a, "--sessions-per-call", "1025"], "--sessions-per-call"),
+        ];
+        for (arguments, expected) in cases {
+            let error = config_error(arguments);
+            assert!(error.contains(expected), "{arguments:?}: {error}");
+        }
+        for listen in ["nonsense", "127.0.0.1", "127.0.0.1:99999"] {
+            let error = parse(&["--listen", listen, "--model", &a]).unwrap_err();
+            assert!(error.contains("--listen"), "{listen}: {error}");
+        }
+    }
+
+    #[test]
+    fn byte_counts_have_units() {
+        assert_eq!(byte_count("4096"), Ok(4096));
+        assert_eq!(byte_count("2 MiB"), Ok(2 << 20));
+        assert_eq!(byte_count("3GB"), Ok(3_000_000_000));
+        assert!(byte_count("MB").is_err());
+        assert!(byte_count("-1").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,202 @@
+//! `model-server inspect`: what a network compiles to.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+
+use serde::Serialize;
+use tacit_engine::CompileReport;
+use tacit_protocol::plan::{LinearPlan, Node, Plan, Step};
+use tacit_protocol::session::{PhasePrediction, predict};
+
+use crate::config::InspectArguments;
+use crate::load::compile_files;
+
+/// Everything that is shown, also as JSON.
+#[derive(Serialize)]
+struct Inspection<'a> {
+    digest: String,
+    input: Input<'a>,
+    output: Output<'a>,
+    steps: Vec<StepLine>,
+    report: &'a CompileReport,
+    prediction: Prediction,
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    name: &'a str,
+    dimensions: &'a [usize],
+    low: f32,
+    high: f32,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    name: &'a str,
+    dimensions: &'a [usize],
+    labels: &'a [String],
+}
+
+#[derive(Serialize)]
+struct StepLine {
+    step: &'static str,
+    inputs: Vec<usize>,
+    shape: [usize; 3],
+    fraction_bits: i32,
+    bits: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    details: String,
+}
+
+#[derive(Serialize)]
+struct Prediction {
+    /// Keys and base transfers, once for each `Preprocess` call.
+    setup: Phase,
+    /// Each session.
+    preprocessing: Phase,
+    /// Each inference.
+    online: Phase,
+}
+
+/// Bytes and round trips as the client sees them.
+#[derive(Serialize)]
+struct Phase {
+    bytes_sent: u64,
+    bytes_received: u64,
+    round_trips: u32,
+    transfers: u64,
+}
+
+/// Compiles the network and prints what came of it.
+pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Box<dyn Error>> {
+    arguments.check()?;
+    let compiled = compile_files(&arguments.model, arguments.calibration.as_deref())?;
+    let inspection = Inspection::new(&compiled.plan, &compiled.report);
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut output, &inspection)?;
+        writeln!(output)?;
+    } else {
+        write!(output, "{inspection}")?;
+    }
+    Ok(output.flush()?)
+}
+
+impl<'a> Inspection<'a> {
+    fn new(plan: &'a Plan, report: &'a CompileReport) -> Self {
+        let prediction = predict(plan);
+        Self {
+            digest: plan.digest().0.iter().map(|byte| format!("{byte:02x}")).collect(),
+            input: Input {
+                name: &plan.input.name,
+                dimensions: &plan.input.dimensions,
+                low: plan.input.low,
+                high: plan.input.high,
+            },
+            output: Output {
+                name: &plan.output.name,
+                dimensions: &plan.output.dimensions,
+                labels: &plan.output.labels,
+            },
+            steps: plan.nodes.iter().map(StepLine::new).collect(),
+            report,
+            prediction: Prediction {
+                setup: (&prediction.setup).into(),
+                preprocessing: (&prediction.preprocessing).into(),
+                online: (&prediction.online).into(),
+            },
+        }
+    }
+}
+
+impl StepLine {
+    fn new(node: &Node) -> Self {
+        let (step, details) = match &node.step {
+            Step::Input => ("input", String::new()),
+            Step::Linear(linear) => ("linear", linear_details(linear)),
+            Step::Square { drop } => ("square", format!("drop {drop}")),
+            Step::Truncate { drop } => ("truncate", format!("drop {drop}")),
+            Step::SumPool { kernel: [height, width], stride: [down, right], .. } => {
+                ("sum-pool", format!("{height}x{width} every {down}x{right}"))
+            }
+            Step::Add => ("add", String::new()),
+            Step::ShiftLeft { amount } => ("shift-left", format!("by {amount}")),
+            Step::Reshape => ("reshape", String::new()),
+            Step::Output { drop } => ("output", format!("drop {drop}")),
+        };
+        let shape = node.shape;
+        Self {
+            step,
+            inputs: node.inputs.clone(),
+            shape: [shape.channels, shape.height, shape.width],
+            fraction_bits: node.fraction_bits,
+            bits: node.bits,
+            details,
+        }
+    }
+}
+
+fn linear_details(linear: &LinearPlan) -> String {
+    let (shape, packing) = (&linear.shape, &linear.packing);
+    let [height, width] = shape.kernel;
+    let [down, right] = shape.stride;
+    format!(
+        "{height}x{width} every {down}x{right}, {} groups; {:?}, tiles of {} in and {} out, window {}x{}, bits {}/{}/{}",
+        shape.groups,
+        packing.parameters,
+        packing.channel_tile,
+        packing.output_tile,
+        packing.window[0],
+        packing.window[1],
+        packing.upload_bits,
+        packing.response_mask_bits,
+        packing.response_body_bits,
+    )
+}
+
+impl From<&PhasePrediction> for Phase {
+    fn from(phase: &PhasePrediction) -> Self {
+        Self {
+            bytes_sent: phase.bytes_sent,
+            bytes_received: phase.bytes_received,
+            round_trips: phase.round_trips,
+            transfers: phase.transfers,
+        }
+    }
+}
+
+impl Display for Inspection<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "plan {}", self.digest)?;
+        let Input { name, dimensions, low, high } = &self.input;
+        writeln!(formatter, "input   {name:?} {dimensions:?}, values {low} to {high}")?;
+        writeln!(formatter, "output  {:?} {:?}", self.output.name, self.output.dimensions)?;
+        writeln!(formatter, "\n  #  step        takes     shape          2^-f  bits  details")?;
+        for (index, step) in self.steps.iter().enumerate() {
+            let [channels, height, width] = step.shape;
+            let shape = format!("{channels}x{height}x{width}");
+            let takes = step.inputs.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+            let line = format!(
+                "{index:3}  {:10}  {takes:8}  {shape:13}  {:4}  {:4}  {}",
+                step.step, step.fraction_bits, step.bits, step.details
+            );
+            writeln!(formatter, "{}", line.trim_end())?;
+        }
+        writeln!(formatter, "\n{}", self.report.to_string().trim_end())?;
+        writeln!(formatter, "\nexpected traffic     client sends   client receives   round trips   transfers")?;
+        let phases = [
+            ("set-up, once", &self.prediction.setup),
+            ("preprocessing, each", &self.prediction.preprocessing),
+            ("online, each", &self.prediction.online),
+        ];
+        for (name, phase) in phases {
+            writeln!(
+                formatter,
+                "{name:19}  {:>12}  {:>16}  {:>12}  {:>10}",
+                phase.bytes_sent, phase.bytes_received, phase.round_trips, phase.transfers
+            )?;
+        }
+        Ok(())
+    }
+}

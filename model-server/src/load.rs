@@ -1,0 +1,66 @@
+//! From files to a model that can be served.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tacit_engine::prepared::PreparedModel;
+use tacit_engine::quantize::Calibration;
+use tacit_engine::{CompileOptions, CompiledModel, compile, onnx};
+use tacit_protocol::session::ServerModel;
+
+use crate::config::ModelSource;
+
+/// Why a model cannot be loaded, with the flag that named the file.
+#[derive(Debug, thiserror::Error)]
+#[error("{flag} {file}")]
+pub struct LoadError {
+    /// `--model` or `--calibration`.
+    pub flag: &'static str,
+    /// The file.
+    pub file: String,
+    /// What is wrong with it.
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+impl LoadError {
+    fn new<E: Error + Send + Sync + 'static>(flag: &'static str, file: &Path) -> impl FnOnce(E) -> Self {
+        let file = file.display().to_string();
+        move |error| Self { flag, file, source: Box::new(error) }
+    }
+}
+
+/// Reads and compiles a network; `calibration` holds sample inputs.
+///
+/// # Errors
+/// [`LoadError`] if a file cannot be read or understood, or if the network cannot be compiled.
+pub fn compile_files(network: &Path, calibration: Option<&Path>) -> Result<CompiledModel, LoadError> {
+    let graph = onnx::load_file(network).map_err(LoadError::new("--model", network))?;
+    let samples = calibration
+        .map(|file| Calibration::from_file(file).map_err(LoadError::new("--calibration", file)))
+        .transpose()?;
+    compile(graph, samples.as_ref(), &CompileOptions::default()).map_err(LoadError::new("--model", network))
+}
+
+/// Loads a model: reads, compiles, transforms the weights and checks the noise bounds.
+///
+/// # Errors
+/// As for [`compile_files`], or if the noise bound of a layer does not hold.
+#[tracing::instrument(name = "load", skip_all, fields(model = %source.name))]
+pub fn model(source: &ModelSource) -> Result<Arc<dyn ServerModel>, LoadError> {
+    let started = Instant::now();
+    let compiled = compile_files(&source.network, source.calibration.as_deref())?;
+    let compile_seconds = started.elapsed().as_secs_f64();
+    let prepared = PreparedModel::new(&compiled).map_err(LoadError::new("--model", &source.network))?;
+    for warning in &compiled.report.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(
+        steps = compiled.plan.nodes.len(),
+        compile_seconds,
+        seconds = started.elapsed().as_secs_f64(),
+        "model loaded"
+    );
+    Ok(Arc::new(prepared))
+}

@@ -1,0 +1,84 @@
+//! The `Online` call: one inference with a prepared session.
+
+use std::sync::Arc;
+
+use tacit_proto::pb;
+use tacit_protocol::session::OnlineRequest;
+use tonic::{Response, Streaming};
+use tracing::{field::Empty, info_span};
+
+use crate::call::{Call, Conduct, ResponseStream, spawn};
+use crate::connection::Peer;
+use crate::error::ServiceError;
+use crate::preprocess::StoredSession;
+use crate::service::{Service, admit};
+use crate::workers::Lane;
+
+/// The `Online` call on the wire.
+pub(crate) type OnlineCall = Call<pb::OnlineRequest, pb::OnlineResponse>;
+
+/// Starts a call on a task of its own.
+pub(crate) fn start(
+    service: Arc<Service>,
+    peer: Peer,
+    requests: Streaming<pb::OnlineRequest>,
+) -> Result<Response<ResponseStream<pb::OnlineResponse>>, ServiceError> {
+    let limits = &service.limits;
+    let counted = admit(&service.online_calls, "too many Online calls", limits.online_calls)?;
+    let conduct = Conduct {
+        tasks: service.online_tasks.clone(),
+        stop: service.abort.clone(),
+        idle_timeout: limits.idle_timeout,
+        span: info_span!(
+            "online",
+            peer = %peer.address,
+            model = Empty,
+            bytes_in = Empty,
+            bytes_out = Empty,
+            compute_seconds = Empty,
+            seconds = Empty,
+            outcome = Empty,
+        ),
+    };
+    Ok(spawn(requests, conduct, |mut call| async move {
+        let _counted = counted;
+        let result = run(&service, &mut call).await;
+        call.finish(&result);
+        result
+    }))
+}
+
+/// Follows the client through one inference. The session leaves the store with the first message, whatever comes
+/// of the call.
+async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceError> {
+    let id = match call.receive().await? {
+        Some(OnlineRequest::Open(id)) => id,
+        Some(OnlineRequest::Step(_)) => {
+            return Err(ServiceError::OutOfOrder("the first message must be open"));
+        }
+        None => return Err(ServiceError::EndedEarly),
+    };
+    let StoredSession { session, model, .. } = service.store.take(&id)?;
+    call.span().record("model", model.name());
+
+    let prepared = model.prepared();
+    let start = move || session.start(prepared);
+    let (started, time) = service.workers.run(Lane::Online, start).await?;
+    call.computed(time);
+    let mut machine = started?;
+
+    while !machine.is_finished() {
+        let Some(request) = call.receive::<OnlineRequest>().await? else {
+            return Err(ServiceError::EndedEarly);
+        };
+        let job = move || {
+            let answers = machine.handle(request);
+            (machine, answers)
+        };
+        let ((returned, answers), time) = service.workers.run(Lane::Online, job).await?;
+        machine = returned;
+        call.computed(time);
+        call.send(answers?).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! The `Preprocess` call: prepares sessions and stores them.
+
+use std::sync::Arc;
+
+use tacit_proto::pb;
+use tacit_protocol::session::{
+    Open, Prepared, PreprocessRequest, PreprocessResponse, PreprocessServer, ServerSession, SessionId,
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::{Response, Streaming};
+use tracing::{field::Empty, info_span};
+
+use crate::call::{Call, Conduct, ResponseStream, spawn};
+use crate::connection::Peer;
+use crate::error::ServiceError;
+use crate::models::ServedModel;
+use crate::service::{Service, admit};
+use crate::store::Reservation;
+use crate::workers::Lane;
+
+/// The `Preprocess` call on the wire.
+pub(crate) type PreprocessCall = Call<pb::PreprocessRequest, pb::PreprocessResponse>;
+
+/// A prepared session in the store.
+pub(crate) struct StoredSession {
+    /// The secret state.
+    pub(crate) session: ServerSession,
+    /// The model that it was prepared for.
+    pub(crate) model: Arc<ServedModel>,
+    /// Counts against the connection that prepared it, until it is used or forgotten.
+    _counted: Option<OwnedSemaphorePermit>,
+}
+
+/// Room that was set aside for the sessions of one call.
+struct Room {
+    reservation: Reservation<StoredSession>,
+    /// One permit of the connection for each session.
+    counted: OwnedSemaphorePermit,
+    model: Arc<ServedModel>,
+}
+
+/// Starts a call on a task of its own.
+pub(crate) fn start(
+    service: Arc<Service>,
+    peer: Peer,
+    requests: Streaming<pb::PreprocessRequest>,
+) -> Result<Response<ResponseStream<pb::PreprocessResponse>>, ServiceError> {
+    let limits = &service.limits;
+    let own = limits.preprocess_calls_per_connection;
+    let counted = (
+        admit(&service.preprocess_calls, "too many Preprocess calls", limits.preprocess_calls)?,
+        admit(&peer.preprocess_calls, "too many Preprocess calls of this connection", own)?,
+    );
+    let conduct = Conduct {
+        tasks: service.preprocess_tasks.clone(),
+        stop: service.stop.clone(),
+        idle_timeout: limits.idle_timeout,
+        span: info_span!(
+            "preprocess",
+            peer = %peer.address,
+            model = Empty,
+            sessions = Empty,
+            bytes_in = Empty,
+            bytes_out = Empty,
+            compute_seconds = Empty,
+            seconds = Empty,
+            outcome = Empty,
+        ),
+    };
+    Ok(spawn(requests, conduct, |mut call| async move {
+        let _counted = counted;
+        let result = run(&service, &peer, &mut call).await;
+        call.finish(&result);
+        result
+    }))
+}
+
+/// Follows the client through a batch.
+async fn run(service: &Service, peer: &Peer, call: &mut PreprocessCall) -> Result<(), ServiceError> {
+    let open = match call.receive().await? {
+        Some(PreprocessRequest::Open(open)) => open,
+        Some(_) => return Err(ServiceError::OutOfOrder("the first message must be open")),
+        None => return Err(ServiceError::EndedEarly),
+    };
+    call.span().record("sessions", open.sessions);
+    let mut room = reserve(service, peer, &open)?;
+    call.span().record("model", room.model.name());
+
+    let model = room.model.prepared();
+    let (opened, time) = service.workers.run(Lane::Preprocessing, move || PreprocessServer::open(model, open)).await?;
+    call.computed(time);
+    let (mut machine, answers) = opened?;
+    call.send(answers).await?;
+
+    while !machine.is_finished() {
+        let Some(request) = call.receive::<PreprocessRequest>().await? else {
+            return Err(ServiceError::EndedEarly);
+        };
+        let job = move || {
+            let progress = machine.handle(request);
+            (machine, progress)
+        };
+        let ((returned, progress), time) = service.workers.run(Lane::Preprocessing, job).await?;
+        machine = returned;
+        call.computed(time);
+        let progress = progress?;
+        call.send(progress.messages).await?;
+        for (index, session) in progress.prepared {
+            let id = store(&mut room, session)?;
+            announce(service, call, index, id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Holds the batch against the limits, before any work is done for it.
+fn reserve(service: &Service, peer: &Peer, open: &Open) -> Result<Room, ServiceError> {
+    let model = service.models.get(&open.model)?;
+    let limits = &service.limits;
+    if open.sessions > limits.sessions_per_call {
+        return Err(ServiceError::Limit {
+            what: "too many sessions in one call",
+            limit: limits.sessions_per_call as usize,
+        });
+    }
+    let counted =
+        Arc::clone(&peer.sessions).try_acquire_many_owned(open.sessions).map_err(|_| ServiceError::Limit {
+            what: "too many unused sessions of this connection",
+            limit: limits.sessions_per_connection as usize,
+        })?;
+    let bytes = model.session_bytes().saturating_mul(open.sessions as usize);
+    let reservation = service.store.reserve(bytes)?;
+    Ok(Room { reservation, counted, model })
+}
+
+fn store(room: &mut Room, session: ServerSession) -> Result<SessionId, ServiceError> {
+    let bytes = session.memory_bytes();
+    room.model.observe_session_bytes(bytes);
+    let stored = StoredSession { session, model: Arc::clone(&room.model), _counted: room.counted.split(1) };
+    Ok(room.reservation.insert(stored, bytes)?)
+}
+
+/// Tells the client the name of a stored session. Nobody else knows it, so if that fails the session goes.
+async fn announce(
+    service: &Service,
+    call: &mut PreprocessCall,
+    session: u32,
+    id: SessionId,
+) -> Result<(), ServiceError> {
+    let lifetime_seconds = service.store.lifetime().as_secs();
+    let prepared = Prepared { session, id, lifetime_seconds };
+    let sent = call.send([PreprocessResponse::Prepared(prepared)]).await;
+    if sent.is_err() {
+        drop(service.store.take(&id));
+    }
+    sent
+}
