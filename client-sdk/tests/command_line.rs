@@ -1,5 +1,6 @@
 //! The program `tacit`: what it prints, and its exit status.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 #![cfg(feature = "cli")]
 
 mod support;

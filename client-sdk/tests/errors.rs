@@ -1,5 +1,7 @@
 //! Every failure has its type, and a session is never used twice.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Private inference over real gRPC gives what the network gives in the clear, at the predicted cost.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use ndarray::{ArrayD, Axis, stack};

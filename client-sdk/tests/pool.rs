@@ -1,5 +1,7 @@
 //! The pool keeps sessions prepared, replaces what is used or expires, and says when the server is gone.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::sync::atomic::Ordering;

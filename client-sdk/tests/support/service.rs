@@ -191,7 +191,7 @@ impl pb::private_inference_server::PrivateInference for Service {
             digest: plan.digest().0.to_vec(),
             input: Some((&plan.input).try_into()?),
             output_dimensions: vec![2],
-            prediction: Some(predict(plan).into()),
+            prediction: Some((&predict(plan)).into()),
         };
         Ok(Response::new(pb::ListModelsResponse { models: vec![model] }))
     }
@@ -209,7 +209,7 @@ impl pb::private_inference_server::PrivateInference for Service {
             Fault::InvalidPlan => wire.nodes[3].fraction_bits += 1,
             _ => {}
         }
-        let prediction = Some(predict(plan).into());
+        let prediction = Some((&predict(plan)).into());
         let model = pb::Model { name, digest, plan: Some(wire), prediction };
         Ok(Response::new(pb::GetModelResponse { model: Some(model) }))
     }
