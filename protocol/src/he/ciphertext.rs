@@ -10,24 +10,35 @@ use super::params::ParameterSet;
 use crate::bits::{pack, packed_len, unpack};
 use crate::plan::{LinearPlan, Packing};
 
-/// The mask polynomials of `count` ciphertexts, one after the other: the blocks `AES-128(seed, i)`, `i` a 128-bit
-/// little-endian counter from 0, read as 64-bit little-endian words.
+/// The mask polynomials of `count` ciphertexts, one after the other.
+///
+/// The byte stream is `AES-128(seed, i)` for the 128-bit little-endian counters `i = 0, 1, ...`, *without its first byte*;
+/// coefficients are its consecutive 64-bit little-endian words. `concrete-core` expands its seeds in this way, so its
+/// seeded ciphertexts have the same form.
 pub fn expand_masks(seed: &[u8; SEED_BYTES], parameters: ParameterSet, count: usize) -> Vec<u64> {
     const BATCH: usize = 64;
     let cipher = Aes128::new(&Array(*seed));
-    let mut masks = Vec::with_capacity(count * parameters.dimension());
+    let words = count * parameters.dimension();
+    // The word before the first is cut off the front in the end: it would need the byte that is left out.
+    let mut masks = Vec::with_capacity(words + 2 * BATCH + 1);
     let mut blocks = [Array([0u8; 16]); BATCH];
     let mut counter = 0u128;
-    // The dimensions are multiples of the 128 words that a batch holds.
-    while masks.len() < count * parameters.dimension() {
+    // The seven bytes of the word that goes on in the next block.
+    let mut pending = 0;
+    while masks.len() < words + 1 {
         for block in &mut blocks {
             block.0 = counter.to_le_bytes();
             counter += 1;
         }
         cipher.encrypt_blocks(&mut blocks);
-        let words = blocks.iter().flat_map(|block| block.0.as_chunks::<8>().0);
-        masks.extend(words.map(|word| u64::from_le_bytes(*word)));
+        for block in &blocks {
+            let block = u128::from_le_bytes(block.0);
+            masks.extend([pending | (block as u64) << 56, (block >> 8) as u64]);
+            pending = (block >> 72) as u64;
+        }
     }
+    masks.remove(0);
+    masks.truncate(words);
     masks
 }
 

@@ -25,7 +25,11 @@ pub trait ClientEngine: Send + Sync {
     ///
     /// # Errors
     /// If the random generator or the backend fails.
-    fn public_key(&self) -> Result<PublicKey, HeError>;
+    fn public_key(&self) -> Result<PublicKey, HeError> {
+        let zero = vec![0; self.parameters().dimension()];
+        let Encrypted { seed, mut bodies } = self.encrypt(&[zero])?;
+        Ok(PublicKey { parameters: self.parameters(), seed, body: bodies.swap_remove(0) })
+    }
 
     /// Encrypts `2^32` times each plaintext polynomial of `N` coefficients, with a fresh seed.
     ///
@@ -72,12 +76,6 @@ pub(super) struct NativeEngine(pub(super) SecretKey);
 impl ClientEngine for NativeEngine {
     fn parameters(&self) -> ParameterSet {
         self.0.parameters
-    }
-
-    fn public_key(&self) -> Result<PublicKey, HeError> {
-        let zero = vec![0; self.parameters().dimension()];
-        let Encrypted { seed, mut bodies } = self.encrypt(&[zero])?;
-        Ok(PublicKey { parameters: self.parameters(), seed, body: bodies.swap_remove(0) })
     }
 
     fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, HeError> {

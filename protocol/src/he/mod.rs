@@ -11,6 +11,8 @@
 //! ```
 
 mod ciphertext;
+#[cfg(feature = "concrete-core")]
+mod concrete;
 mod engine;
 mod error;
 mod evaluate;
@@ -26,6 +28,8 @@ mod transform;
 mod tests;
 
 pub use ciphertext::{expand_masks, message_lengths};
+#[cfg(feature = "concrete-core")]
+pub use concrete::ConcreteBackend;
 pub use engine::{ClientBackend, ClientEngine, Encrypted, NativeBackend};
 pub use error::HeError;
 pub use evaluate::{PreparedLinear, PreparedPublicKey};

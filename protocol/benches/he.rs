@@ -1,0 +1,103 @@
+//! Encryption, decryption and server responses, alone. Run with `cargo bench -p tacit-protocol --bench he`, and with
+//! `--features concrete-core` for the other backend beside it.
+
+use std::sync::LazyLock;
+
+use divan::Bencher;
+use tacit_protocol::he::{
+    ClientBackend, ClientEngine, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey, choose_packing,
+};
+use tacit_protocol::plan::{LinearPlan, LinearShape, Padding, Shape};
+use tacit_protocol::random::Seed;
+use tacit_protocol::steps::linear::{client_encrypt, server_respond};
+
+fn main() {
+    divan::main();
+}
+
+const SETS: [ParameterSet; 2] = ParameterSet::ALL;
+
+fn backends() -> Vec<&'static dyn ClientBackend> {
+    vec![
+        &NativeBackend,
+        #[cfg(feature = "concrete-core")]
+        &tacit_protocol::he::ConcreteBackend,
+    ]
+}
+
+fn engine(backend: &str, parameters: ParameterSet) -> Box<dyn ClientEngine> {
+    let backend = backends().into_iter().find(|candidate| candidate.name() == backend);
+    backend.and_then(|backend| backend.generate(parameters).ok()).expect("a backend of this build")
+}
+
+fn cases() -> impl Iterator<Item = String> {
+    backends().into_iter().flat_map(|backend| SETS.map(|set| format!("{} {set:?}", backend.name())))
+}
+
+fn parse(case: &str) -> (&str, ParameterSet) {
+    match case.split_once(' ') {
+        Some((backend, "N2048")) => (backend, ParameterSet::N2048),
+        Some((backend, _)) => (backend, ParameterSet::N4096),
+        None => (case, ParameterSet::N4096),
+    }
+}
+
+#[divan::bench(args = cases())]
+fn encrypt_one_polynomial(bencher: Bencher, case: &str) {
+    let (backend, parameters) = parse(case);
+    let engine = engine(backend, parameters);
+    let plaintext = [vec![7; parameters.dimension()]];
+    bencher.bench(|| engine.encrypt(&plaintext));
+}
+
+#[divan::bench(args = cases())]
+fn decrypt_one_polynomial(bencher: Bencher, case: &str) {
+    let (backend, parameters) = parse(case);
+    let engine = engine(backend, parameters);
+    let polynomial = vec![0x1234_5678_9abc_def0; parameters.dimension()];
+    bencher.bench(|| engine.phase(&polynomial, &polynomial));
+}
+
+struct Layer {
+    name: &'static str,
+    prepared: PreparedLinear,
+    key: PreparedPublicKey,
+    upload: Vec<u8>,
+}
+
+fn convolution(channels: [usize; 2], size: usize, kernel: usize, padding: usize) -> LinearShape {
+    let output = size + 2 * padding - kernel + 1;
+    LinearShape {
+        input: Shape::new(channels[0], size, size),
+        output: Shape::new(channels[1], output, output),
+        kernel: [kernel, kernel],
+        padding: Padding { top: padding, left: padding, bottom: padding, right: padding },
+        ..LinearShape::fully_connected(1, 1)
+    }
+}
+
+static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
+    let shapes = [
+        ("convolution 3x3, 64 to 64, 32x32", convolution([64, 64], 32, 3, 1)),
+        ("convolution 5x5, 16 to 16, 12x12", convolution([16, 16], 12, 5, 0)),
+        ("fully connected, 2048 to 1001", LinearShape::fully_connected(2048, 1001)),
+    ];
+    let layer = |(name, shape): (&'static str, LinearShape)| {
+        let weights: Vec<i16> = (0..shape.weight_count()).map(|index| (index * 7919 % 255) as i16 - 127).collect();
+        let packing = choose_packing(&shape, &weights).expect("8-bit weights fit");
+        let plan = LinearPlan { shape, packing };
+        let engine = NativeBackend.generate(packing.parameters).expect("system randomness");
+        let key = PreparedPublicKey::new(&engine.public_key().expect("system randomness")).expect("a sound key");
+        let mask = Seed::random().expect("system randomness").uniform_u32(shape.input.elements());
+        let upload = client_encrypt(&*engine, &plan, &mask).expect("a mask of the right length");
+        Layer { name, prepared: PreparedLinear::new(&plan, &weights).expect("8-bit weights fit"), key, upload }
+    };
+    shapes.into_iter().map(layer).collect()
+});
+
+#[divan::bench(args = LAYERS.iter().map(|layer| layer.name).collect::<Vec<_>>())]
+fn respond(bencher: Bencher, name: &str) {
+    let layer = LAYERS.iter().find(|layer| layer.name == name).expect("a layer of this bench");
+    let seed = Seed::random().expect("system randomness");
+    bencher.bench(|| server_respond(&layer.prepared, &layer.key, &layer.upload, &seed));
+}
