@@ -135,3 +135,20 @@ async fn models_are_listed() {
     assert_eq!(models[0].input, model.plan().input);
     assert_eq!(models[0].online, model.prediction().online);
 }
+
+#[cfg(feature = "concrete-core")]
+#[tokio::test]
+async fn the_other_engine_gives_the_same_logits() {
+    let server = TestServer::start().await;
+    let builder = tacit_client::Client::builder().engine(tacit_client::Engine::ConcreteCore);
+    let model = server.client_with(builder).await.model("tiny").await.unwrap();
+    let input = picture([0.5, -0.25, 1.0, 0.125]);
+    let preprocessing = model.preprocess(2).await.unwrap();
+    assert_eq!(
+        preprocessing.data_sent,
+        model.prediction().setup.bytes_sent + 2 * model.prediction().preprocessing.bytes_sent
+    );
+    for _ in 0..2 {
+        assert_close(&model.infer(&input).await.unwrap().logits, &input);
+    }
+}
