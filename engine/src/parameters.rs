@@ -1,71 +1,39 @@
-//! The secret half of a compiled network: integer weights and biases of each linear step.
+//! The secret half of a compiled network: integer weights and biases.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use tacit_protocol::plan::NodeId;
+use tacit_protocol::plan::{NodeId, Shape};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Weights and biases of all linear steps of a plan. Wiped on drop, redacted in `Debug`.
-#[derive(Clone, Default)]
-pub struct Parameters {
-    layers: BTreeMap<NodeId, LinearParameters>,
-}
-
-impl Parameters {
-    /// No layers yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds the layer of a linear node.
-    pub fn insert(&mut self, node: NodeId, layer: LinearParameters) {
-        self.layers.insert(node, layer);
-    }
-
-    /// The layer of a linear node.
-    pub fn layer(&self, node: NodeId) -> Option<&LinearParameters> {
-        self.layers.get(&node)
-    }
-}
-
-impl std::fmt::Debug for Parameters {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Parameters({} layers, redacted)", self.layers.len())
-    }
-}
-
-/// Weights and bias of one linear step.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// Weights and bias of one linear node on the ring. Wiped on drop, redacted in `Debug`.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct LinearParameters {
-    /// Integer weights, ordered `[output channel][input channel of the group][row][column]`.
+    /// Weights, ordered `[output channel][input channel of the group][row][column]`.
     pub weights: Vec<i16>,
-    /// Integer bias, at the scale of the accumulator.
+    /// Bias modulo `2^32`, at the scale of the accumulators.
     pub bias: RingBias,
 }
 
-impl std::fmt::Debug for LinearParameters {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "LinearParameters({} weights, redacted)", self.weights.len())
-    }
-}
-
-/// Integer bias of a linear step.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// Bias of a linear node on the ring. Wiped on drop, redacted in `Debug`.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub enum RingBias {
     /// One value per output channel.
-    PerChannel(Vec<i32>),
+    PerChannel(Vec<u32>),
     /// One value per output element.
-    PerElement(Vec<i32>),
+    PerElement(Vec<u32>),
 }
 
 impl RingBias {
-    /// The bias of each output element of `channels` channels with `area` elements each.
-    pub fn elements(&self, area: usize) -> impl Iterator<Item = i32> + '_ {
-        let (values, repeat) = match self {
-            Self::PerChannel(values) => (values, area),
-            Self::PerElement(values) => (values, 1),
-        };
-        values.iter().flat_map(move |value| std::iter::repeat_n(*value, repeat))
+    /// Writes the bias of each element of an output of `shape`.
+    pub(crate) fn fill(&self, shape: Shape, accumulators: &mut [u32]) {
+        match self {
+            Self::PerChannel(values) => {
+                let planes = accumulators.chunks_exact_mut(shape.height * shape.width);
+                planes.zip(values).for_each(|(plane, value)| plane.fill(*value));
+            }
+            Self::PerElement(values) => accumulators.copy_from_slice(values),
+        }
     }
 
     /// Number of values.
@@ -78,5 +46,46 @@ impl RingBias {
     /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Secret parameters of all linear nodes of a plan.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parameters {
+    layers: BTreeMap<NodeId, LinearParameters>,
+}
+
+impl Parameters {
+    /// Sets the parameters of a linear node.
+    pub fn insert(&mut self, node: NodeId, parameters: LinearParameters) {
+        self.layers.insert(node, parameters);
+    }
+
+    /// The parameters of a linear node.
+    pub fn get(&self, node: NodeId) -> Option<&LinearParameters> {
+        self.layers.get(&node)
+    }
+
+    /// Memory held, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.layers.values().map(|layer| 2 * layer.weights.len() + 4 * layer.bias.len()).sum()
+    }
+}
+
+impl fmt::Debug for LinearParameters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "LinearParameters({} weights, redacted)", self.weights.len())
+    }
+}
+
+impl fmt::Debug for RingBias {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RingBias({} values, redacted)", self.len())
+    }
+}
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Parameters({} layers, redacted)", self.layers.len())
     }
 }

@@ -1,80 +1,81 @@
-//! A compiled network, ready to serve: transformed weights for preprocessing, plain ones for the online phase.
+//! A compiled model made ready to be served: kernels transformed for preprocessing, weights for the online phase.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tacit_protocol::he::{HeError, NoiseReport, PreparedLinear};
-use tacit_protocol::plan::{NodeId, Plan, PlanDigest, PlanError, Step};
+use tacit_protocol::he::PreparedLinear;
+use tacit_protocol::plan::{LinearPlan, NodeId, Plan, PlanDigest, Step};
 use tacit_protocol::session::ServerModel;
 
-use crate::kernels::linear_accumulate;
+use crate::compile::{CompileError, CompiledModel};
+use crate::kernels;
 use crate::parameters::{LinearParameters, Parameters};
 
-/// Why a plan and parameters cannot be served.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PrepareError {
-    /// The plan breaks its own rules.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// A linear step has no parameters, or too few or too many.
-    #[error("node {0}: the parameters do not fit the step")]
-    Parameters(NodeId),
-    /// The encryption cannot carry a layer's weights.
-    #[error("node {node}: {source}")]
-    Encryption {
-        /// The linear step.
-        node: NodeId,
-        /// What does not fit.
-        source: HeError,
-    },
-}
-
-/// A model that can be served.
+/// Plan, transformed kernels and integers of a model. Holds secrets: the weights.
 pub struct PreparedModel {
     plan: Arc<Plan>,
     digest: PlanDigest,
-    /// One entry per node, `Some` for linear steps.
-    layers: Vec<Option<PreparedLayer>>,
-}
-
-struct PreparedLayer {
-    encrypted: PreparedLinear,
-    parameters: LinearParameters,
+    parameters: Parameters,
+    kernels: BTreeMap<NodeId, PreparedLinear>,
 }
 
 impl PreparedModel {
-    /// Transforms the weights and checks that the noise bound of the real weights holds for every layer.
+    /// Transforms the weights of all linear layers.
     ///
     /// # Errors
-    /// [`PrepareError`] names the node.
-    pub fn from_parts(plan: Arc<Plan>, parameters: &Parameters) -> Result<Self, PrepareError> {
+    /// If the plan is not valid, a linear node has no fitting parameters, or the noise bound of a layer's real weights does
+    /// not hold; the error names the node.
+    pub fn new(compiled: &CompiledModel) -> Result<Self, CompileError> {
+        let plan = Arc::clone(&compiled.plan);
         plan.validate()?;
-        let prepare = |(node, step): (NodeId, &Step)| -> Result<Option<PreparedLayer>, PrepareError> {
-            let Step::Linear(linear) = step else { return Ok(None) };
-            let layer = parameters.layer(node).ok_or(PrepareError::Parameters(node))?;
-            let biases = [linear.shape.output.channels, linear.shape.output.elements()];
-            if layer.weights.len() != linear.shape.weight_count() || !biases.contains(&layer.bias.len()) {
-                return Err(PrepareError::Parameters(node));
-            }
-            let encrypted = PreparedLinear::new(linear, &layer.weights)
-                .map_err(|source| PrepareError::Encryption { node, source })?;
-            Ok(Some(PreparedLayer { encrypted, parameters: layer.clone() }))
+        let linears: Vec<(NodeId, &LinearPlan)> = plan
+            .nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(id, node)| match &node.step {
+                Step::Linear(linear) => Some((id, linear)),
+                _ => None,
+            })
+            .collect();
+        let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
+            let parameters = fitting(&compiled.parameters, *node, linear)?;
+            let failed = |source| CompileError::Packing { layer: format!("node {node} of the plan"), source };
+            Ok((*node, PreparedLinear::new(linear, &parameters.weights).map_err(failed)?))
         };
-        let layers = plan.nodes.par_iter().enumerate().map(|(id, node)| prepare((id, &node.step)));
-        let layers = layers.collect::<Result<_, _>>()?;
-        Ok(Self { digest: plan.digest(), plan, layers })
+        let kernels: BTreeMap<NodeId, PreparedLinear> =
+            linears.par_iter().map(prepare).collect::<Result<_, CompileError>>()?;
+        let digest = plan.digest();
+        Ok(Self { plan, digest, parameters: compiled.parameters.clone(), kernels })
     }
 
-    /// The noise bound of a linear node.
-    pub fn noise(&self, node: NodeId) -> Option<NoiseReport> {
-        self.layers.get(node)?.as_ref().map(|layer| layer.encrypted.noise())
-    }
-
-    /// Memory of the prepared weights, in bytes.
+    /// Memory held by weights and transformed kernels, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let layers = self.layers.iter().flatten();
-        layers.map(|layer| layer.encrypted.memory_bytes() + 2 * layer.parameters.weights.len() + 4 * layer.parameters.bias.len()).sum()
+        self.parameters.memory_bytes() + self.kernels.values().map(PreparedLinear::memory_bytes).sum::<usize>()
     }
+
+    /// The secret parameters.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+}
+
+/// The parameters of a linear node if they have its sizes.
+fn fitting<'a>(
+    parameters: &'a Parameters,
+    node: NodeId,
+    linear: &LinearPlan,
+) -> Result<&'a LinearParameters, CompileError> {
+    let output = linear.shape.output;
+    let fits = |parameters: &&LinearParameters| {
+        let bias = match &parameters.bias {
+            crate::RingBias::PerChannel(values) => values.len() == output.channels,
+            crate::RingBias::PerElement(values) => values.len() == output.elements(),
+        };
+        bias && parameters.weights.len() == linear.shape.weight_count()
+    };
+    parameters.get(node).filter(fits).ok_or(CompileError::Parameters { node })
 }
 
 impl ServerModel for PreparedModel {
@@ -87,16 +88,20 @@ impl ServerModel for PreparedModel {
     }
 
     fn prepared_linear(&self, node: NodeId) -> Option<&PreparedLinear> {
-        self.layers.get(node)?.as_ref().map(|layer| &layer.encrypted)
+        self.kernels.get(&node)
     }
 
     fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]) {
-        let Some(layer) = self.layers.get(node).and_then(Option::as_ref) else { return };
-        let shape = &layer.encrypted.plan().shape;
-        let biases = layer.parameters.bias.elements(shape.output.height * shape.output.width);
-        for (accumulator, bias) in accumulators.iter_mut().zip(biases) {
-            *accumulator = bias as u32;
+        if let (Some(Step::Linear(linear)), Some(parameters)) =
+            (self.plan.nodes.get(node).map(|node| &node.step), self.parameters.get(node))
+        {
+            kernels::linear(&linear.shape, parameters, share, accumulators);
         }
-        linear_accumulate(shape, &layer.parameters.weights, share, accumulators);
+    }
+}
+
+impl fmt::Debug for PreparedModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PreparedModel({} nodes, weights redacted)", self.plan.nodes.len())
     }
 }

@@ -1,158 +1,101 @@
-//! Convolution over the share ring: `W * share` modulo `2^32`.
+//! The server's online linear step over the ring: `accumulators = W * share + bias` modulo `2^32`.
 //!
-//! The input is padded once into a buffer; then each output channel is a sum of shifted image rows, each scaled by one
-//! weight: the inner loop runs along contiguous outputs and vectorises. Strided rows are gathered into contiguous
-//! phases first. A fully connected layer is a dot product per output. Output channels are independent and spread over
-//! the cores where there is enough to do.
+//! Portable code on contiguous slices that the compiler vectorises; rows of output channels are spread over threads
+//! where a layer is large enough for that to pay.
 
-mod image;
+mod convolution;
+mod matrix;
 
-use rayon::prelude::*;
-use tacit_protocol::plan::LinearShape;
+use tacit_protocol::plan::{LinearShape, Padding};
 
-use image::PhasedImage;
+use crate::parameters::LinearParameters;
 
-/// Multiplications below which one thread is faster than two.
-const PARALLEL_WORK: usize = 1 << 18;
+/// Multiplications from which on a layer is spread over threads.
+const PARALLEL_FROM: usize = 1 << 20;
 
-/// `accumulators += W * share`, all modulo `2^32`.
+/// `accumulators = W * share + bias` modulo `2^32`.
 ///
-/// `weights` are ordered `[output channel][input channel of the group][row][column]`, `share` has
-/// `shape.input.elements()` elements and `accumulators` `shape.output.elements()`.
-pub fn linear_accumulate(shape: &LinearShape, weights: &[i16], share: &[u32], accumulators: &mut [u32]) {
-    let area = shape.output.height * shape.output.width;
-    let per_output = shape.channels_per_group() * shape.kernel[0] * shape.kernel[1];
-    let work = accumulators.len() * per_output;
-    let is_vector = shape.kernel == [1, 1] && shape.input.height * shape.input.width == 1 && area == 1;
-    let outputs_per_group = shape.output.channels / shape.groups;
-    if is_vector && shape.padding == Default::default() {
-        let channels = shape.channels_per_group();
-        let output = |(index, (accumulator, row)): (usize, (&mut u32, &[i16]))| {
-            let inputs = &share[index / outputs_per_group * channels..][..channels];
-            *accumulator = accumulator.wrapping_add(dot(row, inputs));
-        };
-        if work >= PARALLEL_WORK {
-            accumulators.par_iter_mut().zip(weights.par_chunks_exact(per_output)).enumerate().for_each(output);
-        } else {
-            accumulators.iter_mut().zip(weights.chunks_exact(per_output)).enumerate().for_each(output);
-        }
-        return;
-    }
-    let image = PhasedImage::new(shape, share);
-    let output = |(index, (plane, kernel)): (usize, (&mut [u32], &[i16]))| {
-        convolve(shape, &image, index / outputs_per_group, kernel, plane);
-    };
-    if work >= PARALLEL_WORK {
-        accumulators.par_chunks_exact_mut(area).zip(weights.par_chunks_exact(per_output)).enumerate().for_each(output);
+/// `share` has `shape.input.elements()` elements, `accumulators` `shape.output.elements()`, both row-major; the
+/// parameters belong to `shape`.
+///
+/// # Panics
+/// If a length does not fit the shape.
+pub fn linear(shape: &LinearShape, parameters: &LinearParameters, share: &[u32], accumulators: &mut [u32]) {
+    assert_eq!(share.len(), shape.input.elements(), "elements of the input");
+    assert_eq!(accumulators.len(), shape.output.elements(), "elements of the output");
+    assert_eq!(parameters.weights.len(), shape.weight_count(), "number of weights");
+    parameters.bias.fill(shape.output, accumulators);
+    if is_matrix(shape) {
+        matrix::add_product(shape, &parameters.weights, share, accumulators);
     } else {
-        accumulators.chunks_exact_mut(area).zip(weights.chunks_exact(per_output)).enumerate().for_each(output);
+        convolution::add_convolution(shape, &parameters.weights, share, accumulators);
     }
 }
 
-/// Sum of products modulo `2^32`.
-fn dot(weights: &[i16], inputs: &[u32]) -> u32 {
-    let products = weights.iter().zip(inputs).map(|(weight, input)| (i32::from(*weight) as u32).wrapping_mul(*input));
-    products.fold(0, u32::wrapping_add)
-}
-
-/// One output channel: adds each tap times the image shifted to it.
-fn convolve(shape: &LinearShape, image: &PhasedImage, group: usize, kernel: &[i16], plane: &mut [u32]) {
-    let [taps_high, taps_wide] = shape.kernel;
-    let first_channel = group * shape.channels_per_group();
-    for (channel, taps) in kernel.chunks_exact(taps_high * taps_wide).enumerate() {
-        for (row, line) in plane.chunks_exact_mut(shape.output.width).enumerate() {
-            for (tap_row, taps) in taps.chunks_exact(taps_wide).enumerate() {
-                for (tap_column, weight) in taps.iter().enumerate() {
-                    let source = image.line(first_channel + channel, row, [tap_row, tap_column]);
-                    let weight = i32::from(*weight) as u32;
-                    for (sum, element) in line.iter_mut().zip(source) {
-                        *sum = sum.wrapping_add(weight.wrapping_mul(*element));
-                    }
-                }
-            }
-        }
-    }
+/// Whether every output channel has one element that reads its group's whole input: a product of a matrix and a vector.
+fn is_matrix(shape: &LinearShape) -> bool {
+    shape.padding == Padding::default()
+        && shape.output.height * shape.output.width == 1
+        && shape.kernel == [shape.input.height, shape.input.width]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::RingBias;
+    use crate::runs::for_each_run;
+    use crate::test_support::{Numbers, convolution, linear_shapes};
     use proptest::prelude::*;
-    use tacit_protocol::plan::{Padding, Shape};
-
-    /// The convolution by its definition.
-    fn reference(shape: &LinearShape, weights: &[i16], share: &[u32]) -> Vec<u32> {
-        let LinearShape { input, output, groups, kernel, stride, padding, dilation } = *shape;
-        let channels = shape.channels_per_group();
-        let mut sums = Vec::new();
-        for target in 0..output.channels {
-            let group = target / (output.channels / groups);
-            for row in 0..output.height {
-                for column in 0..output.width {
-                    let mut sum = 0u32;
-                    for channel in 0..channels {
-                        for tap_row in 0..kernel[0] {
-                            for tap_column in 0..kernel[1] {
-                                let y = (row * stride[0] + tap_row * dilation[0]).wrapping_sub(padding.top);
-                                let x = (column * stride[1] + tap_column * dilation[1]).wrapping_sub(padding.left);
-                                if y < input.height && x < input.width {
-                                    let weight = weights[((target * channels + channel) * kernel[0] + tap_row) * kernel[1] + tap_column];
-                                    let element = share[((group * channels + channel) * input.height + y) * input.width + x];
-                                    sum = sum.wrapping_add((i32::from(weight) as u32).wrapping_mul(element));
-                                }
-                            }
-                        }
-                    }
-                    sums.push(sum);
-                }
-            }
-        }
-        sums
-    }
-
-    fn numbers(count: usize, seed: u64) -> Vec<u32> {
-        let mut state = seed | 1;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 32) as u32
-            })
-            .collect()
-    }
 
     fn check(shape: &LinearShape, seed: u64) {
-        let weights: Vec<i16> = numbers(shape.weight_count(), seed).into_iter().map(|number| number as i16).collect();
-        let share = numbers(shape.input.elements(), seed ^ 99);
-        let bias = numbers(shape.output.elements(), seed ^ 7);
-        let mut accumulators = bias.clone();
-        linear_accumulate(shape, &weights, &share, &mut accumulators);
-        let expected: Vec<u32> =
-            reference(shape, &weights, &share).iter().zip(&bias).map(|(sum, bias)| sum.wrapping_add(*bias)).collect();
-        assert_eq!(accumulators, expected, "{shape:?}");
-    }
-
-    proptest! {
-        #[test]
-        fn convolutions_equal_their_definition(
-            groups in 1usize..4, inputs in 1usize..4, outputs in 1usize..4,
-            size in [1usize..12, 1usize..12], kernel in [1usize..5, 1usize..5], stride in [1usize..5, 1usize..5],
-            dilation in [1usize..3, 1usize..3], pads in [0usize..3, 0usize..3, 0usize..3, 0usize..3], seed in any::<u64>(),
-        ) {
-            let padding = Padding { top: pads[0], left: pads[1], bottom: pads[2], right: pads[3] };
-            let (rows, columns) = (size[0] + pads[0] + pads[2], size[1] + pads[1] + pads[3]);
-            let extent = |axis: usize| dilation[axis] * (kernel[axis] - 1) + 1;
-            prop_assume!(rows >= extent(0) && columns >= extent(1));
-            let input = Shape::new(groups * inputs, size[0], size[1]);
-            let output = Shape::new(groups * outputs, (rows - extent(0)) / stride[0] + 1, (columns - extent(1)) / stride[1] + 1);
-            check(&LinearShape { input, output, groups, kernel, stride, padding, dilation }, seed);
+        let mut numbers = Numbers(seed);
+        let extreme = |number: u64| if number.is_multiple_of(5) { i16::MIN } else { (number >> 8) as i16 };
+        let weights: Vec<i16> = (0..shape.weight_count()).map(|_| extreme(numbers.integer())).collect();
+        let share: Vec<u32> = (0..shape.input.elements()).map(|_| numbers.integer() as u32).collect();
+        for bias in [
+            RingBias::PerChannel((0..shape.output.channels).map(|_| numbers.integer() as u32).collect()),
+            RingBias::PerElement((0..shape.output.elements()).map(|_| numbers.integer() as u32).collect()),
+        ] {
+            let mut expected = vec![0; shape.output.elements()];
+            bias.fill(shape.output, &mut expected);
+            for_each_run(shape, |run| {
+                let weight = i32::from(weights[run.weight]) as u32;
+                run.pairs().for_each(|(to, from)| {
+                    expected[to] = expected[to].wrapping_add(weight.wrapping_mul(share[from]));
+                });
+            });
+            let parameters = LinearParameters { weights: weights.clone(), bias };
+            let mut accumulators = vec![7; shape.output.elements()];
+            linear(shape, &parameters, &share, &mut accumulators);
+            assert_eq!(accumulators, expected, "{shape:?}");
         }
     }
 
     #[test]
-    fn large_layers_are_spread_over_threads_with_the_same_result() {
-        check(&LinearShape::fully_connected(1000, 300), 1);
-        check(&LinearShape { groups: 3, ..LinearShape::fully_connected(999, 900) }, 2);
-        let shape = LinearShape { input: Shape::new(8, 20, 20), output: Shape::new(9, 18, 18), kernel: [3, 3], ..LinearShape::fully_connected(1, 1) };
-        check(&shape, 3);
+    fn every_kind_of_layer_equals_its_definition() {
+        for (index, shape) in linear_shapes().iter().enumerate() {
+            check(shape, index as u64);
+        }
+    }
+
+    #[test]
+    fn layers_that_are_spread_over_threads_equal_their_definition() {
+        check(&convolution([16, 34, 34], 32, [3, 3], [1, 1], [1; 4], [1, 1], 1), 1);
+        check(&LinearShape::fully_connected(2048, 1001), 2);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn random_geometries_equal_their_definition(
+            channels in 1usize..4, outputs in 1usize..5, groups in 1usize..3, height in 1usize..10, width in 1usize..40,
+            kernel in [1usize..4, 1usize..4], stride in [1usize..4, 1usize..4], dilation in [1usize..3, 1usize..3],
+            pads in [0usize..3, 0usize..3, 0usize..3, 0usize..3], seed in any::<u64>(),
+        ) {
+            let fits = |size: usize, axis: usize, around: usize| size + around > dilation[axis] * (kernel[axis] - 1);
+            prop_assume!(fits(height, 0, pads[0] + pads[2]) && fits(width, 1, pads[1] + pads[3]));
+            let input = [channels * groups, height, width];
+            check(&convolution(input, outputs * groups, kernel, stride, pads, dilation, groups), seed);
+        }
     }
 }

@@ -1,0 +1,63 @@
+//! Why a network cannot be compiled.
+
+use tacit_protocol::he::HeError;
+use tacit_protocol::plan::PlanError;
+
+use crate::graph::GraphError;
+use crate::merge::MergeError;
+use crate::quantize::QuantizeError;
+
+/// Why a network cannot be compiled.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CompileError {
+    /// The graph is not consistent.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A layer cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A layer does not fit fixed point.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    /// A layer's weights fit no packing.
+    #[error("layer `{layer}` cannot be encrypted: {source}")]
+    Packing {
+        /// Name of the layer.
+        layer: String,
+        /// Why.
+        source: HeError,
+    },
+    /// The plan breaks a rule, most often a size.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Calibration samples of another network.
+    #[error("calibration samples have {found} elements, the network takes {expected}")]
+    CalibrationLength {
+        /// Elements of the network's input.
+        expected: usize,
+        /// Elements of a sample.
+        found: usize,
+    },
+    /// The input range is empty or does not hold the calibration samples.
+    #[error("the input range from {low} to {high} is empty or does not hold all calibration samples")]
+    InputRange {
+        /// Smallest value.
+        low: f32,
+        /// Largest value.
+        high: f32,
+    },
+    /// Too much head-room.
+    #[error("{0} bits of head-room leave none for the values; take at most 15")]
+    HeadRoom(u32),
+    /// Values overflow.
+    #[error(
+        "values of the network are not finite numbers for inputs in the given range; check weights and input range"
+    )]
+    NotFinite,
+    /// Parameters that are not those of the plan.
+    #[error("node {node} of the plan has no parameters, or ones of another size")]
+    Parameters {
+        /// Index of the node.
+        node: usize,
+    },
+}

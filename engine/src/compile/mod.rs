@@ -1,0 +1,236 @@
+//! Compiling: float graph to public plan and secret parameters.
+
+mod build;
+mod error;
+mod report;
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tacit_protocol::plan::{InputSpec, OutputSpec, Plan};
+
+use crate::fixed_point;
+use crate::graph::Graph;
+use crate::merge::merge;
+use crate::parameters::Parameters;
+use crate::quantize::ranges::Ranges;
+use crate::quantize::scaling::Groups;
+use crate::quantize::search::find_scales;
+use crate::quantize::sensitivity::Sensitivity;
+use crate::quantize::skeleton::Skeleton;
+use crate::quantize::{Calibration, VALUE_BITS};
+
+pub use error::CompileError;
+pub use report::{Accuracy, CompileReport, LayerReport};
+
+/// Most samples that the values of all layers are kept for.
+const MOST_SAMPLES: usize = 64;
+/// Most layer values kept in memory, all samples together.
+const MOST_VALUES: usize = 1 << 25;
+/// Inputs drawn where there are no calibration samples.
+const DRAWN_SAMPLES: usize = 16;
+
+/// Choices of the model's owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompileOptions {
+    /// Bits between the largest value seen in calibration and what can be represented.
+    pub head_room_bits: u32,
+    /// Smallest and largest input value. By default from the calibration samples, `[0, 1]` if they lie in it or if there
+    /// are none.
+    pub input_range: Option<(f32, f32)>,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        Self { head_room_bits: 1, input_range: None }
+    }
+}
+
+/// A compiled network.
+#[derive(Clone, Debug)]
+pub struct CompiledModel {
+    /// What both parties follow; public.
+    pub plan: Arc<Plan>,
+    /// Integer weights and biases; secret.
+    pub parameters: Parameters,
+    /// What was done, for the owner.
+    pub report: CompileReport,
+}
+
+/// Merges, calibrates and quantises a network.
+///
+/// # Errors
+/// [`CompileError`] names the layer and what to do.
+pub fn compile(
+    graph: Graph,
+    calibration: Option<&Calibration>,
+    options: &CompileOptions,
+) -> Result<CompiledModel, CompileError> {
+    graph.validate()?;
+    let elements = graph.layers[0].shape.elements();
+    if let Some(found) = calibration.map(Calibration::elements).filter(|found| *found != elements) {
+        return Err(CompileError::CalibrationLength { expected: elements, found });
+    }
+    if options.head_room_bits > VALUE_BITS / 2 {
+        return Err(CompileError::HeadRoom(options.head_room_bits));
+    }
+    let mut warnings = Vec::new();
+    let (low, high) = input_range(calibration, options, &mut warnings)?;
+    let input = InputSpec { name: graph.input_name.clone(), dimensions: graph.input_dimensions.clone(), low, high };
+    let output = OutputSpec {
+        name: graph.output_name.clone(),
+        dimensions: graph.output_dimensions.clone(),
+        labels: graph.labels.clone(),
+    };
+    let (graph, merges) = merge(graph)?;
+    let skeleton = Skeleton::of_graph(&graph)?;
+    let groups = Groups::of_skeleton(&skeleton)?;
+    let samples = balancing_samples(&skeleton, calibration, (low, high));
+    let ranges = measure_ranges(&skeleton, calibration, (low, high))?;
+    let values: Vec<Vec<Vec<f64>>> = samples.par_iter().map(|sample| skeleton.evaluate(sample)).collect();
+    let sensitivity = Sensitivity::new(&skeleton, &values);
+    let scales = find_scales(&skeleton, &groups, &ranges, &sensitivity, options.head_room_bits)?;
+    let builder = build::Builder {
+        skeleton: &skeleton,
+        groups: &groups,
+        ranges: &ranges,
+        scales: &scales,
+        head_room_bits: options.head_room_bits,
+        samples: &samples,
+        values: &values,
+        correct_biases: calibration.is_some(),
+    };
+    let built = builder.build(input, output)?;
+    built.plan.validate()?;
+    let accuracy = calibration.map(|_| measure(&built.plan, &built.parameters, &samples, &values));
+    let report = CompileReport {
+        merges,
+        layers: built.layers,
+        expected_error: scales.expected_error,
+        accuracy,
+        head_room_bits: options.head_room_bits,
+        warnings,
+    };
+    Ok(CompiledModel { plan: Arc::new(built.plan), parameters: built.parameters, report })
+}
+
+/// Smallest and largest accepted input value.
+fn input_range(
+    calibration: Option<&Calibration>,
+    options: &CompileOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(f32, f32), CompileError> {
+    let seen = calibration.map(Calibration::range);
+    let (low, high) = match (options.input_range, seen) {
+        (Some(range), _) => range,
+        (None, Some((low, high))) if low >= 0.0 && high <= 1.0 => (0.0, 1.0),
+        // A tenth more on each side: samples rarely hold the extremes of all channels.
+        (None, Some((low, high))) => (low - (high - low) / 10.0, high + (high - low) / 10.0),
+        (None, None) => {
+            warnings.push("no calibration samples: inputs are taken to lie in [0, 1]".to_string());
+            (0.0, 1.0)
+        }
+    };
+    if calibration.is_none() {
+        warnings.push(
+            "no calibration samples: ranges come from interval analysis, which wastes bits, and errors are balanced for \
+             inputs drawn evenly from the input range; give calibration samples for good accuracy"
+                .to_string(),
+        );
+    }
+    // A range of one value, for example of blank samples, still needs an interval.
+    let (low, high) = if low == high { (low.min(0.0), high.max(1.0)) } else { (low, high) };
+    let outside = seen.is_some_and(|seen| seen.0 < low || seen.1 > high);
+    if !(low.is_finite() && high.is_finite() && low < high) || outside {
+        return Err(CompileError::InputRange { low, high });
+    }
+    Ok((low, high))
+}
+
+/// Inputs on which errors are balanced.
+fn balancing_samples(skeleton: &Skeleton, calibration: Option<&Calibration>, range: (f32, f32)) -> Vec<Vec<f64>> {
+    let elements: usize = skeleton.nodes.iter().map(|node| node.shape.elements()).sum();
+    let count = (MOST_VALUES / elements.max(1)).clamp(2, MOST_SAMPLES);
+    match calibration {
+        Some(calibration) => {
+            let step = calibration.len().div_ceil(count);
+            let chosen = calibration.samples().iter().step_by(step);
+            chosen.map(|sample| sample.iter().map(|value| f64::from(*value)).collect()).collect()
+        }
+        None => {
+            let (low, high) = (f64::from(range.0), f64::from(range.1));
+            let mut state = 1u64;
+            let mut draw = || {
+                // Knuth's linear congruential generator: these inputs only weigh errors against each other.
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                low + (high - low) * (state >> 11) as f64 / (1u64 << 53) as f64
+            };
+            let length = skeleton.nodes[0].shape.elements();
+            (0..count.min(DRAWN_SAMPLES)).map(|_| (0..length).map(|_| draw()).collect()).collect()
+        }
+    }
+}
+
+fn measure_ranges(
+    skeleton: &Skeleton,
+    calibration: Option<&Calibration>,
+    (low, high): (f32, f32),
+) -> Result<Ranges, CompileError> {
+    let ranges = match calibration {
+        Some(calibration) => {
+            let seen: Vec<Option<Ranges>> = calibration
+                .samples()
+                .par_chunks(8)
+                .map(|chunk| {
+                    let values = |sample: &Vec<f32>| {
+                        skeleton.evaluate(&sample.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>())
+                    };
+                    let values: Vec<Vec<Vec<f64>>> = chunk.iter().map(values).collect();
+                    Ranges::from_values(skeleton, values.iter())
+                })
+                .collect();
+            seen.into_iter().collect::<Option<Vec<Ranges>>>().and_then(Ranges::join)
+        }
+        None => Ranges::from_intervals(skeleton, f64::from(low), f64::from(high)),
+    };
+    let mut ranges = ranges.ok_or(CompileError::NotFinite)?;
+    // The whole input range has to fit, not only what was seen.
+    let input = f64::from(low.abs().max(high.abs()));
+    ranges.of_channel[0].iter_mut().for_each(|range| *range = range.max(input));
+    Ok(ranges)
+}
+
+/// Compares the fixed-point logits of the samples with the float ones.
+fn measure(plan: &Plan, parameters: &Parameters, samples: &[Vec<f64>], values: &[Vec<Vec<f64>>]) -> Accuracy {
+    let differences: Vec<(f64, f64, bool)> =
+        samples
+            .par_iter()
+            .zip(values)
+            .map(|(sample, values)| {
+                let sample: Vec<f32> = sample.iter().map(|value| *value as f32).collect();
+                let Ok(input) = plan.encode_input(&sample) else { return (f64::INFINITY, f64::INFINITY, false) };
+                let logits = plan.decode_output(&fixed_point::evaluate(plan, parameters, &input));
+                let Some(exact) = values.last() else { return (f64::INFINITY, f64::INFINITY, false) };
+                let differences = exact.iter().zip(&logits).map(|(exact, got)| (exact - f64::from(*got)).abs());
+                let (sum, most) = differences.fold((0.0, 0.0f64), |(sum, most), value| (sum + value, most.max(value)));
+                let class =
+                    |values: &mut dyn Iterator<Item = f64>| {
+                        values.enumerate().fold((0, f64::NEG_INFINITY), |best, (index, value)| {
+                            if value > best.1 { (index, value) } else { best }
+                        })
+                    };
+                let same = class(&mut exact.iter().copied()).0 == class(&mut logits.iter().map(|x| f64::from(*x))).0;
+                (sum / exact.len() as f64, most, same)
+            })
+            .collect();
+    let count = differences.len();
+    Accuracy {
+        samples: count,
+        mean_difference: differences.iter().map(|item| item.0).sum::<f64>() / count.max(1) as f64,
+        largest_difference: differences.iter().fold(0.0, |most, item| item.1.max(most)),
+        same_class: differences.iter().filter(|item| item.2).count(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Merging: rewriting the float graph so that nothing is computed privately that can be computed beforehand
+//! (`docs/protocol.md`, section 9).
+//!
+//! What comes out consists of linear layers with exact bias maps, bare squares, sum pools, zero padding, additions and
+//! reshapes only. Each rule does one rewrite at a time and lives in a file of its own; the rules are applied until none
+//! finds anything to do. Every rewrite is exact in real arithmetic.
+
+mod affine;
+mod affine_backward;
+mod affine_forward;
+mod average_pool;
+mod bias;
+mod compose;
+mod cost;
+mod depthwise;
+mod pad;
+mod quadratic;
+mod report;
+mod rewrite;
+
+pub use cost::Cost;
+pub use report::{MergeEntry, MergeReport};
+
+use crate::graph::{Graph, LayerId, Operator};
+
+pub(crate) use depthwise::identity_linear;
+pub(crate) use rewrite::insert_before;
+
+/// Why a network cannot be merged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("layer `{layer}`: {reason}")]
+pub struct MergeError {
+    /// Name of the layer.
+    pub layer: String,
+    /// What is wrong, and what to do.
+    pub reason: String,
+}
+
+/// One rule: does at most one rewrite and returns the name of the layer concerned, or `None` if nothing matches.
+type Rule = fn(&mut Graph) -> Result<Option<String>, MergeError>;
+
+/// The rules, in the order in which they are tried.
+const RULES: [(&str, Rule); 7] = [
+    ("average pool to sum pool", average_pool::apply),
+    ("polynomial activation to bare square", quadratic::apply),
+    ("affine into the layer before", affine_backward::apply),
+    ("affine into the layer after", affine_forward::apply),
+    ("padding into the layer after", pad::apply),
+    ("composition of linear layers", compose::apply),
+    ("affine as a depthwise layer", depthwise::apply),
+];
+
+/// Applies all rules until none matches.
+///
+/// # Errors
+/// If a layer cannot be brought to the forms that a plan knows.
+pub fn merge(mut graph: Graph) -> Result<(Graph, MergeReport), MergeError> {
+    rewrite::remove_unused(&mut graph);
+    let before = Cost::of_graph(&graph);
+    let mut entries = Vec::new();
+    let mut current = before;
+    'rewriting: loop {
+        for (rule, apply) in RULES {
+            if let Some(layer) = apply(&mut graph)? {
+                let after = Cost::of_graph(&graph);
+                entries.push(MergeEntry { rule, layer, saved: current.minus(after) });
+                current = after;
+                // The depthwise layers of the last rule may be composed with others by the rules before it.
+                continue 'rewriting;
+            }
+        }
+        break;
+    }
+    if let Some(layer) = graph.layers.iter().find(|layer| !is_merged(&layer.operator)) {
+        let reason = "cannot be brought to a linear layer or a square".to_string();
+        return Err(MergeError { layer: layer.name.clone(), reason });
+    }
+    Ok((graph, MergeReport { entries, before, after: current }))
+}
+
+/// Whether an operator may remain after merging.
+fn is_merged(operator: &Operator) -> bool {
+    match operator {
+        Operator::Affine { .. } | Operator::AddMap(_) | Operator::AveragePool { .. } => false,
+        Operator::Quadratic { .. } => is_bare_square(operator),
+        _ => true,
+    }
+}
+
+/// Whether an operator is `x^2` in every channel.
+pub(crate) fn is_bare_square(operator: &Operator) -> bool {
+    match operator {
+        Operator::Quadratic { square, linear, constant } => {
+            square.iter().all(|a| *a == 1.0) && linear.iter().chain(constant).all(|value| *value == 0.0)
+        }
+        _ => false,
+    }
+}
+
+/// `x^2` in each of `channels` channels.
+fn bare_square(channels: usize) -> Operator {
+    Operator::Quadratic { square: vec![1.0; channels], linear: vec![0.0; channels], constant: vec![0.0; channels] }
+}
+
+/// Ids of the layers for which `matches` holds.
+fn layers_where(graph: &Graph, matches: impl Fn(&Operator) -> bool) -> Vec<LayerId> {
+    (0..graph.layers.len()).filter(|id| matches(&graph.layers[*id].operator)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,386 @@
+//! The choice of scales and dropped bits.
+//!
+//! With `L` the binary logarithm of a scale, the expected squared error of a logit is a sum of terms `c 2^(p . L)`:
+//! - each square and truncation that drops `d` bits: `(4^d / 6 + 1/2) Q / S^2`, the variance of the private truncation
+//!   (triangular, 1/6) and of the last place of the accumulator, `Q` the sensitivity to its input;
+//! - each linear layer: `F / 12 (S_in / S_out)^2`, the rounding of weights with the scale `S_out / S_in`;
+//! - the input: `Q / 12 / S^2`.
+//!
+//! The limits are linear in `L`: values with head-room below `2^30`, weights in 16 bits. For fixed `d` the problem is
+//! convex (a geometric program) and is solved by exact line searches along one root at a time; the `d` are integers and are
+//! searched by single steps.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::ranges::Ranges;
+use super::scaling::{Groups, Origin};
+use super::sensitivity::Sensitivity;
+use super::skeleton::{Kind, Skeleton};
+use super::{QuantizeError, VALUE_BITS};
+
+/// Variance of the error of a private truncation, in units of the last place.
+const TRUNCATION_VARIANCE: f64 = 1.0 / 6.0;
+/// Variance of the last place of an accumulator.
+const ACCUMULATOR_VARIANCE: f64 = 0.5;
+/// Variance of rounding to nearest.
+const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
+/// Most bits dropped, so that `2^(drop+1)` is small against the bound on values.
+const MOST_DROPPED: u32 = 24;
+/// Part of the bound, in bits, that is kept for `2^(drop+1)`.
+const DROP_MARGIN: f64 = 0.06;
+/// Bits that a squared value keeps at the start of the search.
+const START_BITS: u32 = 9;
+/// Line searches along each root for each choice of dropped bits.
+const SWEEPS: usize = 4;
+/// Fewest bits dropped from logits in the output step, which hide the last places of the accumulator.
+pub(crate) const LEAST_OUTPUT_DROP: f64 = 4.0;
+
+/// The outcome.
+#[derive(Clone, Debug)]
+pub(crate) struct Scales {
+    /// Per group: binary logarithm of the scale; integers for input and output.
+    pub logarithms: Vec<f64>,
+    /// Per node: bits dropped by squares and truncations, 0 for others.
+    pub drops: Vec<u32>,
+    /// Expected root mean square error of a logit.
+    pub expected_error: f64,
+}
+
+/// `coefficient * noise * 2^(sum of power * L)`.
+struct Term {
+    coefficient: f64,
+    /// Square or truncation whose dropped bits make the noise.
+    dropping: Option<usize>,
+    slots: [(usize, i32); 2],
+}
+
+/// `sum of power * L <= limit`.
+struct Limit {
+    limit: f64,
+    slots: [(usize, i32); 2],
+    /// Node that it comes from, for messages.
+    node: usize,
+}
+
+struct Search<'a> {
+    groups: &'a Groups,
+    terms: Vec<Term>,
+    limits: Vec<Limit>,
+    /// Roots in order, and for each group the terms and limits that depend on it as a root.
+    roots: Vec<usize>,
+    terms_of: Vec<Vec<usize>>,
+    limits_of: Vec<Vec<usize>>,
+}
+
+/// A point of the search.
+#[derive(Clone)]
+struct Point {
+    roots: Vec<f64>,
+    drops: Vec<u32>,
+}
+
+/// Finds the scales.
+///
+/// # Errors
+/// If values or weights of a layer fit under no choice.
+pub(crate) fn find_scales(
+    skeleton: &Skeleton,
+    groups: &Groups,
+    ranges: &Ranges,
+    sensitivity: &Sensitivity,
+    head_room_bits: u32,
+) -> Result<Scales, QuantizeError> {
+    let search = Search::new(skeleton, groups, ranges, sensitivity, head_room_bits);
+    let start = |node: &super::skeleton::SkeletonNode| match node.kind {
+        Kind::Square => VALUE_BITS.saturating_sub(head_room_bits + START_BITS).min(MOST_DROPPED),
+        Kind::Truncate => VALUE_BITS.saturating_sub(head_room_bits + START_BITS + 5).clamp(1, MOST_DROPPED),
+        _ => 0,
+    };
+    let drops: Vec<u32> = skeleton.nodes.iter().map(start).collect();
+    let dropping: Vec<usize> = (0..drops.len()).filter(|id| skeleton.nodes[*id].kind.drops_bits()).collect();
+    let mut point = Point { roots: vec![f64::INFINITY; groups.origins.len()], drops };
+    let mut fixed = vec![];
+    search.settle(&mut point, &fixed);
+    search.search_drops(skeleton, &dropping, &mut point, &fixed);
+    for end in [groups.input, groups.output] {
+        if groups.origins[end] == Origin::Root && !fixed.contains(&end) {
+            point.roots[end] = point.roots[end].floor();
+            fixed.push(end);
+            search.settle(&mut point, &fixed);
+        }
+    }
+    search.search_drops(skeleton, &dropping, &mut point, &fixed);
+    let logarithms = groups.resolve(&point.roots, &point.drops);
+    search.verify(skeleton, &logarithms)?;
+    let expected_error = search.error(&logarithms, &point.drops).sqrt();
+    Ok(Scales { logarithms, drops: point.drops, expected_error })
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        skeleton: &Skeleton,
+        groups: &'a Groups,
+        ranges: &Ranges,
+        sensitivity: &Sensitivity,
+        head_room_bits: u32,
+    ) -> Self {
+        let terms = error_terms(skeleton, groups, sensitivity);
+        let limits = limits(skeleton, groups, ranges, f64::from(head_room_bits));
+        let roots = (0..groups.origins.len()).filter(|group| groups.origins[*group] == Origin::Root).collect();
+        let mut terms_of = vec![vec![]; groups.origins.len()];
+        let mut limits_of = vec![vec![]; groups.origins.len()];
+        let index = |lists: &mut Vec<Vec<usize>>, position: usize, slots: &[(usize, i32); 2]| {
+            for (group, power) in slots {
+                let list = &mut lists[groups.root(*group).0];
+                if *power != 0 && list.last() != Some(&position) {
+                    list.push(position);
+                }
+            }
+        };
+        terms.iter().enumerate().for_each(|(position, term)| index(&mut terms_of, position, &term.slots));
+        limits.iter().enumerate().for_each(|(position, limit)| index(&mut limits_of, position, &limit.slots));
+        Self { groups, terms, limits, roots, terms_of, limits_of }
+    }
+
+    /// Brings a point inside the limits and then to the least error for its dropped bits.
+    fn settle(&self, point: &mut Point, fixed: &[usize]) {
+        self.repair(point);
+        for _ in 0..SWEEPS {
+            for root in self.roots.iter().filter(|root| !fixed.contains(root)) {
+                let logarithms = self.groups.resolve(&point.roots, &point.drops);
+                point.roots[*root] += self.best_step(*root, &logarithms, &point.drops);
+            }
+        }
+    }
+
+    /// Lowers each root, in order, below the limits that it has with groups settled before.
+    fn repair(&self, point: &mut Point) {
+        let mut known = vec![false; self.groups.origins.len()];
+        for root in &self.roots {
+            known[*root] = true;
+            if point.roots[*root].is_infinite() {
+                // Any value works as the origin of the step below.
+                point.roots[*root] = 0.0;
+                point.roots[*root] = self.largest_step(*root, point, &known).min(1000.0);
+            } else {
+                point.roots[*root] += self.largest_step(*root, point, &known).min(0.0);
+            }
+        }
+    }
+
+    /// How far a root can rise under the limits whose groups are all known.
+    fn largest_step(&self, root: usize, point: &Point, known: &[bool]) -> f64 {
+        let logarithms = self.groups.resolve(&point.roots, &point.drops);
+        let usable = self.limits_of[root]
+            .iter()
+            .map(|index| &self.limits[*index])
+            .filter(|limit| limit.slots.iter().all(|(group, power)| *power == 0 || known[self.groups.root(*group).0]));
+        usable.fold(f64::INFINITY, |step, limit| {
+            let slope = self.slope(root, &limit.slots);
+            if slope > 0.0 { step.min((limit.limit - exponent(&limit.slots, &logarithms)) / slope) } else { step }
+        })
+    }
+
+    /// By how much the exponent moves with a root.
+    fn slope(&self, root: usize, slots: &[(usize, i32); 2]) -> f64 {
+        let parts = slots.iter().map(|(group, power)| match self.groups.root(*group) {
+            (above, factor) if above == root => factor * power,
+            _ => 0,
+        });
+        f64::from(parts.sum::<i32>())
+    }
+
+    /// The step along one root to the least error within the limits.
+    fn best_step(&self, root: usize, logarithms: &[f64], drops: &[u32]) -> f64 {
+        let (mut low, mut high) = (-60.0f64, 60.0f64);
+        for limit in self.limits_of[root].iter().map(|index| &self.limits[*index]) {
+            let slope = self.slope(root, &limit.slots);
+            let slack = (limit.limit - exponent(&limit.slots, logarithms)).max(0.0);
+            if slope > 0.0 {
+                high = high.min(slack / slope);
+            } else if slope < 0.0 {
+                low = low.max(slack / slope);
+            }
+        }
+        // Terms of the same power add up, so the line search does not depend on their number.
+        let mut powers: BTreeMap<i32, f64> = BTreeMap::new();
+        for term in self.terms_of[root].iter().map(|index| &self.terms[*index]) {
+            let slope = self.slope(root, &term.slots) as i32;
+            *powers.entry(slope).or_default() += term.value(logarithms, drops);
+        }
+        let derivative = |step: f64| {
+            let parts =
+                powers.iter().map(|(power, value)| f64::from(*power) * value * (f64::from(*power) * step).exp2());
+            parts.sum::<f64>()
+        };
+        for _ in 0..50 {
+            let middle = (low + high) / 2.0;
+            if derivative(middle) > 0.0 { high = middle } else { low = middle }
+        }
+        low
+    }
+
+    fn error(&self, logarithms: &[f64], drops: &[u32]) -> f64 {
+        self.terms.iter().map(|term| term.value(logarithms, drops)).sum()
+    }
+
+    /// Moves the dropped bits of one node at a time as long as that lowers the error.
+    fn search_drops(&self, skeleton: &Skeleton, dropping: &[usize], point: &mut Point, fixed: &[usize]) {
+        let value = |point: &Point| self.error(&self.groups.resolve(&point.roots, &point.drops), &point.drops);
+        let mut least = value(point);
+        loop {
+            let before = least;
+            for node in dropping {
+                for step in [4i32, -4, 2, -2, 1, -1] {
+                    loop {
+                        let mut trial = point.clone();
+                        let drop = trial.drops[*node] as i32 + step;
+                        let fewest = i32::from(matches!(skeleton.nodes[*node].kind, Kind::Truncate));
+                        if drop < fewest || drop > MOST_DROPPED as i32 {
+                            break;
+                        }
+                        trial.drops[*node] = drop as u32;
+                        self.settle(&mut trial, fixed);
+                        let error = value(&trial);
+                        // Not a number compares as no gain.
+                        if !(error < least * (1.0 - 1e-6) && self.is_inside(&trial)) {
+                            break;
+                        }
+                        *point = trial;
+                        least = error;
+                    }
+                }
+            }
+            if least.partial_cmp(&(before * 0.999)) != Some(std::cmp::Ordering::Less) {
+                return;
+            }
+        }
+    }
+
+    fn is_inside(&self, point: &Point) -> bool {
+        let logarithms = self.groups.resolve(&point.roots, &point.drops);
+        self.limits.iter().all(|limit| exponent(&limit.slots, &logarithms) <= limit.limit + 1e-6)
+    }
+
+    fn verify(&self, skeleton: &Skeleton, logarithms: &[f64]) -> Result<(), QuantizeError> {
+        for limit in &self.limits {
+            if !(exponent(&limit.slots, logarithms) <= limit.limit + 1e-6) {
+                let node = &skeleton.nodes[limit.node];
+                let reason = match node.kind {
+                    Kind::Linear(_) if limit.slots[1].1 != 0 => {
+                        "its weights do not fit 16 bits at the scales that its neighbours need; \
+                         normalise the activations around it"
+                    }
+                    _ => {
+                        "its values do not fit 31 bits at the scale that its neighbours need; normalise the activations around it"
+                    }
+                };
+                return Err(QuantizeError::layer(&node.name, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Term {
+    fn value(&self, logarithms: &[f64], drops: &[u32]) -> f64 {
+        let noise = match self.dropping.map(|node| drops[node]) {
+            Some(0) => ACCUMULATOR_VARIANCE,
+            Some(drop) => TRUNCATION_VARIANCE * 4f64.powi(drop as i32) + ACCUMULATOR_VARIANCE,
+            None => ROUNDING_VARIANCE,
+        };
+        self.coefficient * noise * exponent(&self.slots, logarithms).exp2()
+    }
+}
+
+fn exponent(slots: &[(usize, i32); 2], logarithms: &[f64]) -> f64 {
+    let parts =
+        slots.iter().map(|(group, power)| if *power == 0 { 0.0 } else { f64::from(*power) * logarithms[*group] });
+    parts.sum()
+}
+
+fn error_terms(skeleton: &Skeleton, groups: &Groups, sensitivity: &Sensitivity) -> Vec<Term> {
+    let mut terms = Vec::new();
+    let input: f64 = sensitivity.of_value[0].iter().sum();
+    terms.push(Term { coefficient: input, dropping: None, slots: [(groups.input, -2), (0, 0)] });
+    for (id, node) in skeleton.nodes.iter().enumerate() {
+        let Some(source) = node.inputs.first().copied() else { continue };
+        match &node.kind {
+            Kind::Square | Kind::Truncate => {
+                let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
+                for (group, value) in groups.of_channel[source].iter().zip(&sensitivity.of_value[source]) {
+                    *sums.entry(*group).or_default() += value;
+                }
+                let make =
+                    |(group, coefficient)| Term { coefficient, dropping: Some(id), slots: [(group, -2), (0, 0)] };
+                terms.extend(sums.into_iter().map(make));
+            }
+            Kind::Linear(linear) => {
+                let mut sums: BTreeMap<(usize, usize), f64> = BTreeMap::new();
+                let shape = &linear.shape;
+                let per_group = shape.channels_per_group();
+                for (index, value) in sensitivity.of_weights[id].iter().enumerate() {
+                    let (output, channel) = (index / per_group, index % per_group);
+                    let input = output / (shape.output.channels / shape.groups) * per_group + channel;
+                    let pair = (groups.of_channel[source][input], groups.of_channel[id][output]);
+                    *sums.entry(pair).or_default() += value;
+                }
+                let make = |((input, output), coefficient)| Term {
+                    coefficient,
+                    dropping: None,
+                    slots: [(input, 2), (output, -2)],
+                };
+                terms.extend(sums.into_iter().map(make));
+            }
+            _ => {}
+        }
+    }
+    terms.retain(|term| term.coefficient > 0.0);
+    terms
+}
+
+fn limits(skeleton: &Skeleton, groups: &Groups, ranges: &Ranges, head_room: f64) -> Vec<Limit> {
+    let mut values: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
+    let mut weights: HashMap<(usize, usize), (f64, usize)> = HashMap::new();
+    for (id, node) in skeleton.nodes.iter().enumerate() {
+        for (group, range) in groups.of_channel[id].iter().zip(&ranges.of_channel[id]) {
+            // A value that is `h` bits above its range becomes `2 h` bits above it when squared.
+            let room = head_room * f64::from(groups.root(*group).1);
+            let limit = f64::from(VALUE_BITS) - DROP_MARGIN - room - range.log2();
+            let entry = values.entry(*group).or_insert((limit, id));
+            if limit < entry.0 {
+                *entry = (limit, id);
+            }
+        }
+        if let Kind::Linear(linear) = &node.kind {
+            let shape = &linear.shape;
+            let (per_group, taps) = (shape.channels_per_group(), shape.kernel[0] * shape.kernel[1]);
+            for (index, kernel) in linear.weights.chunks_exact(taps).enumerate() {
+                let (output, channel) = (index / per_group, index % per_group);
+                let input = output / (shape.output.channels / shape.groups) * per_group + channel;
+                let largest = kernel.iter().fold(0.0f64, |most, weight| most.max(weight.abs()));
+                if largest > 0.0 {
+                    let limit = f64::from(i16::MAX).log2() - largest.log2();
+                    let pair = (groups.of_channel[id][output], groups.of_channel[node.inputs[0]][input]);
+                    let entry = weights.entry(pair).or_insert((limit, id));
+                    if limit < entry.0 {
+                        *entry = (limit, id);
+                    }
+                }
+            }
+        }
+    }
+    let output = skeleton.nodes.len() - 1;
+    let values = values.into_iter().map(|(group, (limit, node))| Limit { limit, node, slots: [(group, 1), (0, 0)] });
+    let mut weights: Vec<_> = weights.into_iter().collect();
+    weights.sort_by_key(|(pair, _)| *pair);
+    let weights = weights.into_iter().map(|((output, input), (limit, node))| Limit {
+        limit,
+        node,
+        slots: [(output, 1), (input, -1)],
+    });
+    // Input and output scales have to be declarable.
+    let ends = [(groups.input, 0), (groups.output, output)];
+    let ends = ends.into_iter().map(|(group, node)| Limit { limit: 62.0, node, slots: [(group, 1), (0, 0)] });
+    values.chain(weights).chain(ends).collect()
+}

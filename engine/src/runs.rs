@@ -1,0 +1,145 @@
+//! The index arithmetic of convolutions, once: which weight joins which input element to which output element.
+
+use tacit_protocol::plan::{LinearShape, Padding, Shape};
+
+/// One weight applied along one output row: for `j < length`, output element `output + j` takes
+/// weight `weight` times input element `input + j * step`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub weight: usize,
+    pub output: usize,
+    pub input: usize,
+    pub length: usize,
+    pub step: usize,
+}
+
+impl Run {
+    /// The pairs `(output element, input element)` of the run.
+    pub fn pairs(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.length).map(move |j| (self.output + j, self.input + j * self.step))
+    }
+}
+
+/// Calls `visit` for every run of a convolution; padded zeros are left out. Output channels come in order.
+pub(crate) fn for_each_run(shape: &LinearShape, mut visit: impl FnMut(Run)) {
+    let outputs_per_group = shape.output.channels / shape.groups;
+    let mut weight = 0;
+    for output_channel in 0..shape.output.channels {
+        let first = output_channel / outputs_per_group * shape.channels_per_group();
+        for input_channel in first..first + shape.channels_per_group() {
+            for row in 0..shape.kernel[0] {
+                for column in 0..shape.kernel[1] {
+                    tap_runs(shape, [output_channel, input_channel, row, column], weight, &mut visit);
+                    weight += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The runs of one weight.
+fn tap_runs(shape: &LinearShape, tap: [usize; 4], weight: usize, visit: &mut impl FnMut(Run)) {
+    let [output_channel, input_channel, row, column] = tap;
+    let (input, output) = (shape.input, shape.output);
+    let step = shape.stride[1];
+    let reach = |kernel: usize, axis: usize, before: usize, input: usize, output: usize| {
+        // Outputs whose tap lies inside the image: before <= position * stride + offset < before + input.
+        let (offset, stride) = (kernel * shape.dilation[axis], shape.stride[axis]);
+        let first = before.saturating_sub(offset).div_ceil(stride);
+        let end = (before + input).saturating_sub(offset).div_ceil(stride).min(output);
+        (offset, first, end)
+    };
+    let (row_offset, first_row, end_row) = reach(row, 0, shape.padding.top, input.height, output.height);
+    let (column_offset, first, end) = reach(column, 1, shape.padding.left, input.width, output.width);
+    if first >= end {
+        return;
+    }
+    for output_row in first_row..end_row {
+        let input_row = output_row * shape.stride[0] + row_offset - shape.padding.top;
+        let input_column = first * step + column_offset - shape.padding.left;
+        visit(Run {
+            weight,
+            output: (output_channel * output.height + output_row) * output.width + first,
+            input: (input_channel * input.height + input_row) * input.width + input_column,
+            length: end - first,
+            step,
+        });
+    }
+}
+
+/// A sum pool as the depthwise convolution, all weights one, that it is.
+pub(crate) fn pool_as_linear(
+    input: Shape,
+    output: Shape,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: Padding,
+) -> LinearShape {
+    LinearShape { input, output, groups: input.channels, kernel, stride, padding, dilation: [1, 1] }
+}
+
+/// `W x` of a convolution, without bias.
+pub(crate) fn apply_linear(shape: &LinearShape, weights: &[f64], input: &[f64]) -> Vec<f64> {
+    let mut output = vec![0.0; shape.output.elements()];
+    for_each_run(shape, |run| {
+        let weight = weights[run.weight];
+        run.pairs().for_each(|(to, from)| output[to] += weight * input[from]);
+    });
+    output
+}
+
+/// Sums over the windows of a pool.
+pub(crate) fn apply_sum_pool(pool: &LinearShape, input: &[f64]) -> Vec<f64> {
+    let mut output = vec![0.0; pool.output.elements()];
+    for_each_run(pool, |run| run.pairs().for_each(|(to, from)| output[to] += input[from]));
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, position by position.
+    fn direct(shape: &LinearShape, weights: &[f64], input: &[f64]) -> Vec<f64> {
+        let (per_group, outputs) = (shape.channels_per_group(), shape.output.channels / shape.groups);
+        let mut result = Vec::new();
+        for channel in 0..shape.output.channels {
+            for i in 0..shape.output.height {
+                for j in 0..shape.output.width {
+                    let mut sum = 0.0;
+                    for c in 0..per_group {
+                        for a in 0..shape.kernel[0] {
+                            for b in 0..shape.kernel[1] {
+                                let y =
+                                    (i * shape.stride[0] + a * shape.dilation[0]) as isize - shape.padding.top as isize;
+                                let x = (j * shape.stride[1] + b * shape.dilation[1]) as isize
+                                    - shape.padding.left as isize;
+                                let inside = (0..shape.input.height as isize).contains(&y)
+                                    && (0..shape.input.width as isize).contains(&x);
+                                if inside {
+                                    let from = channel / outputs * per_group + c;
+                                    let position =
+                                        (from * shape.input.height + y as usize) * shape.input.width + x as usize;
+                                    let weight =
+                                        ((channel * per_group + c) * shape.kernel[0] + a) * shape.kernel[1] + b;
+                                    sum += weights[weight] * input[position];
+                                }
+                            }
+                        }
+                    }
+                    result.push(sum);
+                }
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn runs_cover_exactly_the_convolution() {
+        for shape in crate::test_support::linear_shapes() {
+            let weights: Vec<f64> = (0..shape.weight_count()).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
+            let input: Vec<f64> = (0..shape.input.elements()).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
+            assert_eq!(apply_linear(&shape, &weights, &input), direct(&shape, &weights, &input), "{shape:?}");
+        }
+    }
+}
