@@ -82,7 +82,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             largest = largest.max((left - right).abs());
         }
         let ring = model.plan().encode_input(&images::flat(&inputs, index))?;
-        let ranges = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring)?;
+        let ranges = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring);
         for (logit, (low, high)) in private.iter().zip(ranges) {
             let integer = (f64::from(*logit) * scale).round() as i64;
             outside += usize::from(!(low - half_unit..=high + half_unit).contains(&integer));

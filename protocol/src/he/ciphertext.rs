@@ -95,8 +95,11 @@ pub(crate) fn read_bodies(linear: &LinearPlan, message: &[u8]) -> Result<(Vec<u6
     Ok((masks, bodies))
 }
 
+/// Mask and body of a ciphertext.
+pub(crate) type Ciphertext = (Vec<u64>, Vec<u64>);
+
 /// The mask and the output coefficients of each ciphertext of a response; the other coefficients of a body are zero.
-pub(crate) fn read_response(linear: &LinearPlan, message: &[u8]) -> Result<Vec<(Vec<u64>, Vec<u64>)>, HeError> {
+pub(crate) fn read_response(linear: &LinearPlan, message: &[u8]) -> Result<Vec<Ciphertext>, HeError> {
     let expected = message_lengths(linear).1;
     if message.len() != expected {
         return Err(HeError::Length { what: "the linear responses", expected, got: message.len() });

@@ -82,7 +82,7 @@ impl PreparedLinear {
 
         let fresh = Seed::random()?;
         let scratch = || Scratch::new(dimension, [Transformed::zero(parameters), Transformed::zero(parameters)]);
-        let outputs: Vec<(Vec<u8>, Vec<u32>)> = (0..self.geometry.output_ciphertexts())
+        let outputs: Vec<(Vec<u8>, Share)> = (0..self.geometry.output_ciphertexts())
             .into_par_iter()
             .map_init(scratch, |scratch, index| {
                 scratch.accumulators.iter_mut().for_each(Transformed::clear);
@@ -100,8 +100,8 @@ impl PreparedLinear {
         let mut share = Share::zeros(self.plan.shape.output.elements());
         for (index, (message, shares)) in outputs.into_iter().enumerate() {
             response.extend_from_slice(&message);
-            for ((_, element), value) in self.geometry.outputs(index).zip(shares) {
-                share[element] = value;
+            for ((_, element), value) in self.geometry.outputs(index).zip(shares.iter()) {
+                share[element] = *value;
             }
         }
         Ok((response, share))
@@ -118,18 +118,18 @@ impl PreparedLinear {
         index: usize,
         fresh: &mut ChaCha20Rng,
         masks: &mut ChaCha20Rng,
-    ) -> (Vec<u8>, Vec<u32>) {
+    ) -> (Vec<u8>, Share) {
         let packing = &self.plan.packing;
         let transformer = Transformer::of(packing.parameters);
         let multiplier = transformer.forward_small(&Zeroizing::new(binary(packing.parameters, fresh)));
         for (accumulator, key) in scratch.accumulators.iter_mut().zip(&public_key.transformed) {
             transformer.multiply_accumulate(accumulator, key, &multiplier);
         }
-        for (accumulator, polynomial) in scratch.accumulators.iter_mut().zip(&mut scratch.polynomials) {
+        for (accumulator, polynomial) in scratch.accumulators.iter_mut().zip(scratch.polynomials.iter_mut()) {
             transformer.inverse(accumulator, polynomial);
             add_noise(packing.parameters, polynomial, fresh);
         }
-        let [mask, body] = &scratch.polynomials;
+        let [mask, body] = &*scratch.polynomials;
         let mut message = Vec::new();
         let mut shares = Vec::with_capacity(self.geometry.output_count(index));
         write_coefficients(mask.iter().copied(), packing.response_mask_bits, &mut message);
@@ -139,19 +139,19 @@ impl PreparedLinear {
             body[position].wrapping_sub(rho)
         });
         write_coefficients(masked, packing.response_body_bits, &mut message);
-        (message, shares)
+        (message, Share(shares))
     }
 }
 
 /// Buffers of one thread: mask and body, transformed and not.
 struct Scratch {
     accumulators: [Transformed; 2],
-    polynomials: [Vec<u64>; 2],
+    polynomials: Zeroizing<[Vec<u64>; 2]>,
 }
 
 impl Scratch {
     fn new(dimension: usize, accumulators: [Transformed; 2]) -> Self {
-        Self { accumulators, polynomials: [vec![0; dimension], vec![0; dimension]] }
+        Self { accumulators, polynomials: Zeroizing::new([vec![0; dimension], vec![0; dimension]]) }
     }
 }
 
@@ -168,13 +168,17 @@ impl PreparedPublicKey {
     /// If the body has a wrong number of coefficients.
     pub fn new(key: &PublicKey) -> Result<Self, HeError> {
         super::engine::check_lengths(key.parameters, std::iter::once(key.body.len()))?;
+        Ok(Self::with_mask(key, &super::expand_masks(&key.seed, key.parameters, 1)))
+    }
+
+    /// A key whose body has the right length, with its mask already expanded.
+    pub(super) fn with_mask(key: &PublicKey, mask: &[u64]) -> Self {
         let transformer = Transformer::of(key.parameters);
         let transform = |polynomial: &[u64]| {
             let mut transformed = Transformed::zero(key.parameters);
             transformer.forward_large(polynomial, &mut transformed);
             transformed
         };
-        let mask = super::expand_masks(&key.seed, key.parameters, 1);
-        Ok(Self { parameters: key.parameters, transformed: [transform(&mask), transform(&key.body)] })
+        Self { parameters: key.parameters, transformed: [transform(mask), transform(&key.body)] }
     }
 }

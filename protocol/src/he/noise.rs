@@ -5,10 +5,11 @@
 //! - `sum k e`: `|k|^2 sigma^2`, `k` all kernel polynomials of the output ciphertext;
 //! - the cut of the uploads, uniform in an interval of `2^c`: `|k|^2 2^(2c) / 12`;
 //! - the fresh zero, `e_pk u + e_1 - e_2 s`: `sigma^2 (N + 1 + h)`, `h` a bound on the key's weight;
+//! - the mean of a cut, half a unit of the last place: `(sum |k| + h + 1) / 2` at most, added to the bound;
 //! - the cuts of the response's mask and body: `h 2^(2c) / 12` and `2^(2c) / 12`.
 //!
 //! A sub-Gaussian sum of variance `V` exceeds `t` with probability at most `2 exp(-t^2 / 2V)`. The bound is the `t` at which
-//! this is `2^-64`, so that even `2^22` coefficients together fail with a probability below `2^-40`.
+//! this is `2^-64`, so that even the `2^23` elements that a plan may have together fail with a probability below `2^-40`.
 
 use super::error::{HeError, Log2};
 use super::packing::Geometry;
@@ -86,6 +87,11 @@ pub(super) fn variance(packing: &Packing, square_norm: f64) -> f64 {
         + rounding_variance(response_body_bits)
 }
 
+/// Bound on the mean error of the cuts: rounding is half a unit of the last place off centre where bits are dropped.
+pub(super) fn cut_bias(packing: &Packing, absolute_sum: u64) -> f64 {
+    (absolute_sum as f64 + key_weight(packing.parameters) + 1.0) / 2.0
+}
+
 /// The noise of a linear step with these weights.
 ///
 /// # Errors
@@ -102,7 +108,7 @@ pub fn noise_report(linear: &LinearPlan, weights: &[i16]) -> Result<NoiseReport,
     let size = tile_size(&sizes, outputs / linear.shape.groups, linear.packing.output_tile);
     check_range(&linear.packing, size)?;
     let deviation = variance(&linear.packing, size.square_norm).sqrt();
-    let report = NoiseReport { deviation, bound: TAIL * deviation };
+    let report = NoiseReport { deviation, bound: TAIL * deviation + cut_bias(&linear.packing, size.absolute_sum) };
     if report.bound > LIMIT {
         return Err(HeError::Noise { bound_log2: Log2::of(report.bound) });
     }

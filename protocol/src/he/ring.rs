@@ -8,13 +8,13 @@ use super::params::ParameterSet;
 
 /// A polynomial with coefficients 0 and 1, each uniform: keys, and the multipliers of fresh zeros.
 pub(super) fn binary(parameters: ParameterSet, stream: &mut ChaCha20Rng) -> Vec<i32> {
-    let words = parameters.dimension() / 64;
-    (0..words)
-        .flat_map(|_| {
-            let word = stream.next_u64();
-            (0..64).map(move |bit| (word >> bit & 1) as i32)
-        })
-        .collect()
+    // With room from the start: a vector that grows leaves copies of a key behind.
+    let mut coefficients = Vec::with_capacity(parameters.dimension());
+    for _ in 0..parameters.dimension() / 64 {
+        let word = stream.next_u64();
+        coefficients.extend((0..64).map(|bit| (word >> bit & 1) as i32));
+    }
+    coefficients
 }
 
 /// Adds a Gaussian of the set's standard deviation, rounded to integers, to each coefficient.

@@ -98,28 +98,32 @@ fn windows(shape: &LinearShape, dimension: usize) -> Vec<[usize; 2]> {
 ///
 /// Masks are the bulk of the traffic, and weigh most; each part of the noise gets a share of what is allowed.
 fn choose_cuts(parameters: ParameterSet, size: KernelSize) -> Result<[u32; 3], HeError> {
-    let allowed = (LIMIT / TAIL).powi(2);
+    let allowed = ((LIMIT - noise::cut_bias(&uncut_packing(parameters), size.absolute_sum)).max(0.0) / TAIL).powi(2);
     let bits = |variance_for_one: f64, share: f64| {
         // The largest c with variance_for_one * 4^c / 12 <= share.
         let cut = (12.0 * share / variance_for_one.max(1e-9)).log2() / 2.0;
         64 - cut.floor().clamp(0.0, 60.0) as u32
     };
-    let packing = |upload_bits, response_mask_bits, response_body_bits| Packing {
-        parameters,
-        channel_tile: 1,
-        output_tile: 1,
-        window: [1, 1],
-        upload_bits,
-        response_mask_bits,
-        response_body_bits,
-    };
-    noise::check_range(&packing(64, 64, 64), size)?;
-    let uncut = noise::variance(&packing(64, 64, 64), size.square_norm);
+    noise::check_range(&uncut_packing(parameters), size)?;
+    let uncut = noise::variance(&uncut_packing(parameters), size.square_norm);
     let spare = allowed - uncut;
     if spare <= 0.0 {
         return Err(HeError::Noise { bound_log2: Log2::of(TAIL * uncut.sqrt()) });
     }
     Ok([bits(size.square_norm, spare * 0.45), bits(key_weight(parameters), spare * 0.45), bits(1.0, spare * 0.1)])
+}
+
+/// A packing that keeps all bits, for the noise that cuts do not add.
+const fn uncut_packing(parameters: ParameterSet) -> Packing {
+    Packing {
+        parameters,
+        channel_tile: 1,
+        output_tile: 1,
+        window: [1, 1],
+        upload_bits: 64,
+        response_mask_bits: 64,
+        response_body_bits: 64,
+    }
 }
 
 /// Bytes of both directions, and work expressed in bytes.

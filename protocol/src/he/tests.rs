@@ -6,6 +6,7 @@ use rand::{Rng, RngExt};
 use super::keys::SecretKey;
 use super::ring::add_noise;
 use super::*;
+use crate::bits::packed_len;
 use crate::plan::{LinearPlan, LinearShape, Packing, Padding, Shape};
 use crate::random::Seed;
 use crate::share::Share;
@@ -375,4 +376,41 @@ fn secret_keys_do_not_show_in_debug() {
     let key = SecretKey::generate(ParameterSet::N2048).unwrap();
     assert_eq!(format!("{key:?}"), "SecretKey(N2048, redacted)");
     assert_eq!(format!("{:?}", Share(vec![12345, 67890])), "Share(2 elements)");
+}
+
+/// Fails if the second noise of the fresh zero is left out: the mask's part would be `a_pk u`, an exact product.
+#[test]
+fn returned_masks_carry_their_own_noise() {
+    let shape = LinearShape::fully_connected(1, 1);
+    let packing = Packing { response_mask_bits: 64, ..choose_packing(&shape, &[0]).unwrap() };
+    let plan = LinearPlan { shape, packing };
+    let engine = NativeBackend.generate(packing.parameters).unwrap();
+    let public_key = engine.public_key().unwrap();
+    // A key whose mask is zero: what is left in the returned mask of a zero weight is the noise alone.
+    let key = PreparedPublicKey::with_mask(&public_key, &vec![0; packing.parameters.dimension()]);
+    let prepared = PreparedLinear::new(&plan, &[0]).unwrap();
+    let upload = client_encrypt(&*engine, &plan, &[9]).unwrap();
+    let (response, _) = server_respond(&prepared, &key, &upload, &Seed::for_test(2)).unwrap();
+    let mask = &read_response(&plan, &response).unwrap()[0].0;
+    let square = mask.iter().map(|value| (*value as i64 as f64).powi(2)).sum::<f64>() / mask.len() as f64;
+    let expected = packing.parameters.deviation().powi(2);
+    assert!((square / expected - 1.0).abs() < 0.2, "{square} against {expected}");
+}
+
+#[test]
+fn only_output_coefficients_are_sent() {
+    let shape = LinearShape::fully_connected(60, 7);
+    let packing = choose_packing(&shape, &[1; 420]).unwrap();
+    let plan = LinearPlan { shape, packing };
+    let geometry = Geometry::new(&plan);
+    let mut elements: Vec<usize> = Vec::new();
+    let mut bytes = 0;
+    for index in 0..geometry.output_ciphertexts() {
+        elements.extend(geometry.outputs(index).map(|(_, element)| element));
+        bytes += packed_len(packing.parameters.dimension(), packing.response_mask_bits);
+        bytes += packed_len(geometry.output_count(index), packing.response_body_bits);
+    }
+    elements.sort_unstable();
+    assert_eq!(elements, (0..7).collect::<Vec<_>>());
+    assert_eq!(message_lengths(&plan).1, bytes);
 }

@@ -8,6 +8,8 @@ use crate::he::check_packing;
 pub const MAX_NODES: usize = 4096;
 /// Most elements of one value.
 pub const MAX_ELEMENTS: usize = 1 << 22;
+/// Most elements of all values together: bounds a session's memory, and the union over which noise may fail.
+pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
 /// Largest kernel side, stride, dilation or padding.
 const MAX_EXTENT: usize = 1 << 12;
 /// Most bytes of a name or label.
@@ -43,6 +45,9 @@ impl Plan {
         }
         for (index, node) in self.nodes.iter().enumerate() {
             self.validate_node(index, node).map_err(|reason| PlanError::Node { node: index, reason })?;
+        }
+        if self.nodes.iter().map(|node| node.shape.elements()).sum::<usize>() > MAX_TOTAL_ELEMENTS {
+            return whole("all values together have more than 2^23 elements");
         }
         if !self.nodes.iter().any(|node| matches!(node.step, Step::Linear(_))) {
             return whole("there is no linear step, so nothing to compute");

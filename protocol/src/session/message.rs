@@ -31,7 +31,7 @@ pub enum MessageKind {
     MaskCiphertexts,
     /// Preprocessing, server to client: `W r - s`, encrypted.
     LinearResponses,
-    /// Preprocessing, client to server: transfer-extension rows for the client's share bits of a square or truncate step.
+    /// Preprocessing, client to server: transfer-extension rows for the client's share bits of a square step.
     ShareChoices,
     /// Preprocessing, server to client: transfer-extension rows for the server's random bits, then the corrections
     /// of the products with its random mask.

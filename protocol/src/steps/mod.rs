@@ -11,6 +11,7 @@ pub mod truncate;
 
 use crate::ot;
 use crate::random::Seed;
+use zeroize::Zeroizing;
 
 /// Added by the server to its share before bits are dropped: makes every value in `(-2^30, 2^30)` non-negative.
 const OFFSET: u32 = 1 << 30;
@@ -37,9 +38,10 @@ const fn low_bits(width: u32) -> u32 {
 }
 
 /// `count` uniform bits, packed, up to a whole number of transfer blocks.
-fn random_bits(seed: &Seed, count: usize) -> Vec<u64> {
-    let halves = seed.uniform_u32(ot::padded(count) / 32);
-    halves.as_chunks::<2>().0.iter().map(|[low, high]| u64::from(*low) | u64::from(*high) << 32).collect()
+fn random_bits(seed: &Seed, count: usize) -> Zeroizing<Vec<u64>> {
+    let halves = Zeroizing::new(seed.uniform_u32(ot::padded(count) / 32));
+    let words = halves.as_chunks::<2>().0.iter().map(|[low, high]| u64::from(*low) | u64::from(*high) << 32);
+    Zeroizing::new(words.collect())
 }
 
 /// One bit of a packed bit vector.

@@ -50,6 +50,11 @@ impl SquareLayout {
         self.drop.saturating_sub(1).max(1)
     }
 
+    /// Low bits of the top plane's pad that `alpha` uses; no bit of a pad is used twice.
+    fn wrap_pad_shift(&self) -> u32 {
+        Self::plane_width(self.planes() - 1)
+    }
+
     /// Transfers in which the client chooses.
     pub fn client_transfers(&self) -> usize {
         self.elements * self.planes() as usize
@@ -150,7 +155,7 @@ impl SquareClientPending {
         let wrap =
             ClientBitProduct::prepare(Share(values.collect()), &server_pads, layout.wrap_width(), &mut own_corrections);
         let top_plane = (layout.planes() as usize - 1) * elements;
-        let wrap_pads = pads.chosen[top_plane..].iter().map(|pad| (pad >> drop) as u32).collect();
+        let wrap_pads = pads.chosen[top_plane..].iter().map(|pad| (pad >> layout.wrap_pad_shift()) as u32).collect();
         let client = SquareClient { layout, quotients, constant: Share(constant), wrap, wrap_pads: Share(wrap_pads) };
         Ok((client, own_corrections))
     }
@@ -203,7 +208,7 @@ pub struct SquareServerPending {
     products: Share,
     /// `x_0` and `x_1` of the transfer of the top bit of `p`, above the part used with `alpha`.
     wrap_pads: [Share; 2],
-    choices: Vec<u64>,
+    choices: Zeroizing<Vec<u64>>,
     pads: ReceiverPads,
 }
 
@@ -241,7 +246,7 @@ impl SquareServerPending {
         }
         let top_plane = (layout.planes() as usize - 1) * elements;
         let wrap_pads = [&client_pads.zero, &client_pads.one]
-            .map(|pads| Share(pads[top_plane..].iter().map(|pad| (pad >> drop) as u32).collect()));
+            .map(|pads| Share(pads[top_plane..].iter().map(|pad| (pad >> layout.wrap_pad_shift()) as u32).collect()));
         Ok((Self { layout, blinds, products, wrap_pads, choices, pads }, message))
     }
 

@@ -2,6 +2,7 @@
 
 use super::square::{SquareClientPending, SquareLayout, SquareServerPending};
 use super::truncate::{TruncateClient, TruncateLayout, TruncateServerPending};
+use crate::bits::{packed_len, unpack};
 use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::random::Seed;
 use crate::share::Share;
@@ -216,4 +217,33 @@ fn rows_of_a_wrong_length_are_refused() {
     assert!(start(&rows));
     assert!(!start(&rows[1..]));
     assert!(!start(&[rows.as_slice(), &[0]].concat()));
+}
+
+/// The parts of a square that reuse one transfer's pad must not share a bit of it: the client could otherwise combine the
+/// two corrections with the opened difference, and what cancels would leave a bit of the server's `q`.
+#[test]
+fn corrections_that_reuse_a_pad_do_not_combine_to_a_value() {
+    let transfers = &*TRANSFERS;
+    for drop in [0, 1, 2, 5] {
+        let count = 4096;
+        // Fixed shares, so that a combination free of the server's random values would be constant.
+        let (client, server) = (Share(vec![5 << 20; count]), Share(vec![0x1234_5677; count]));
+        let layout = SquareLayout { elements: count, drop };
+        let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
+        let (sender, receiver) = (&transfers.server_sender, &transfers.server_receiver);
+        let (pending, correlations) =
+            SquareServerPending::start(layout, sender, 0, &rows, receiver, 0, &Seed::for_test(77)).unwrap();
+        let (_, own) = client_pending.finish(&Share::zeros(count), &transfers.client_sender, 0, &correlations).unwrap();
+        let (opening, _) = pending.finish(&own).open(&server);
+        // Lowest bits of the last plane's corrections, of the online corrections, and of the opened differences.
+        let planes = (32 - drop).min(31);
+        let width = 31 - (planes - 1);
+        let last_plane = &correlations[correlations.len() - packed_len(count, width)..];
+        let offline = unpack(last_plane, count, width);
+        let online = unpack(&opening[4 * count..], count, drop.saturating_sub(1).max(1));
+        let differences = opening[..4 * count].as_chunks::<4>().0.iter().map(|word| u64::from(word[0]));
+        let ones = offline.zip(online).zip(differences).filter(|((a, b), c)| (a ^ b ^ c) & 1 == 1).count();
+        // Standard deviation 32.
+        assert!(ones.abs_diff(count / 2) < 200, "{ones} of {count} with {drop} bits dropped");
+    }
 }

@@ -16,6 +16,7 @@ use crate::bits::{pack, packed_len};
 use crate::ot::{self, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
 use crate::random::Seed;
 use crate::share::Share;
+use zeroize::Zeroizing;
 
 /// Size of one truncate step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl TruncateClient {
 /// The server between its extension rows and the client's corrections.
 pub struct TruncateServerPending {
     layout: TruncateLayout,
-    choices: Vec<u64>,
+    choices: Zeroizing<Vec<u64>>,
     pads: ReceiverPads,
 }
 
