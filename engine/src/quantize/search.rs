@@ -242,8 +242,9 @@ impl<'a> Search<'a> {
                         trial.drops[*node] = drop as u32;
                         self.settle(&mut trial, fixed);
                         let error = value(&trial);
-                        // Not a number compares as no gain.
-                        if !(error < least * (1.0 - 1e-6) && self.is_inside(&trial)) {
+                        // An error that is not a number is no gain.
+                        let is_gain = error < least * (1.0 - 1e-6) && self.is_inside(&trial);
+                        if !is_gain {
                             break;
                         }
                         *point = trial;
@@ -264,7 +265,9 @@ impl<'a> Search<'a> {
 
     fn verify(&self, skeleton: &Skeleton, logarithms: &[f64]) -> Result<(), QuantizeError> {
         for limit in &self.limits {
-            if !(exponent(&limit.slots, logarithms) <= limit.limit + 1e-6) {
+            // A value that is not a number counts as outside.
+            let is_inside = exponent(&limit.slots, logarithms) <= limit.limit + 1e-6;
+            if !is_inside {
                 let node = &skeleton.nodes[limit.node];
                 let reason = match node.kind {
                     Kind::Linear(_) if limit.slots[1].1 != 0 => {
