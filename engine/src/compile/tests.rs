@@ -83,6 +83,12 @@ fn without_samples_intervals_are_used_with_a_warning() {
     let compiled = compile(quadratic_network(1), None, &CompileOptions::default()).expect("compiles");
     assert!(compiled.report.warnings.iter().any(|warning| warning.contains("interval analysis")));
     assert!(compiled.report.accuracy.is_none());
+    // One sample says nothing about others: weights keep their bits.
+    let graph = quadratic_network(1);
+    let single = Calibration::from_samples(images(graph.layers[0].shape, 1, 1)).expect("samples");
+    let compiled = compile(graph, Some(&single), &CompileOptions::default()).expect("compiles");
+    assert!(compiled.report.warnings.iter().any(|warning| warning.contains("few")));
+    assert!(compiled.report.layers.iter().all(|layer| layer.weight_bits >= 7), "{}", compiled.report);
     assert_eq!((compiled.plan.input.low, compiled.plan.input.high), (0.0, 1.0));
 }
 
