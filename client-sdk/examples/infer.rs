@@ -24,7 +24,10 @@ async fn main() -> Result<(), ClientError> {
     let input = &model.plan().input;
     let picture = ArrayD::from_elem(input.dimensions.as_slice(), (input.low + input.high) / 2.0);
     let inference = model.infer(&picture).await?;
-    println!("class {} in {:.4} s and {} round trips", inference.class, inference.online.seconds, inference.online.round_trips);
+    println!(
+        "class {} in {:.4} s and {} round trips",
+        inference.class, inference.online.seconds, inference.online.round_trips
+    );
     println!("logits {}", inference.logits);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Everything that can go wrong on the client's side. No variant holds a secret.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub enum ClientError {
         /// The server's words.
         message: String,
     },
+    /// The connection broke, or cannot be made anew.
+    #[error("the connection to the server is broken: {0}")]
+    Disconnected(String),
     /// The server serves no model of this name.
     #[error("the server has no model named {0:?}")]
     UnknownModel(String),
@@ -71,7 +75,7 @@ impl ClientError {
     /// too busy, or had forgotten the session.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::SessionExpired | Self::Closed => true,
+            Self::Connect { .. } | Self::Disconnected(_) | Self::SessionExpired | Self::Closed => true,
             Self::Status { code, .. } => matches!(code, Code::Unavailable | Code::ResourceExhausted),
             Self::NoSession(cause) => cause.is_transient(),
             _ => false,
@@ -84,9 +88,19 @@ impl From<Status> for ClientError {
         match Reason::of(&status) {
             Some(Reason::DigestMismatch) => Self::ModelChanged,
             Some(Reason::UnknownSession) => Self::SessionExpired,
+            // What the server answers has no cause on this side; what the transport reports has.
+            None if status.source().is_some() => Self::Disconnected(root_cause(&status)),
             reason => Self::Status { code: status.code(), reason, message: status.message().to_string() },
         }
     }
+}
+
+/// The text of the innermost cause.
+fn root_cause(error: &dyn Error) -> String {
+    std::iter::successors(Some(error), |error: &&dyn Error| (*error).source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -101,6 +115,14 @@ mod tests {
         assert!(matches!(error, ClientError::Status { reason: Some(Reason::Capacity), .. }));
         assert!(error.is_transient());
         assert_eq!(error.to_string(), "the server answered ResourceExhausted: full");
+    }
+
+    #[test]
+    fn transport_failures_name_their_cause() {
+        let cause = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "broken pipe");
+        let error = ClientError::from(Status::from_error(Box::new(cause)));
+        assert_eq!(error.to_string(), "the connection to the server is broken: broken pipe");
+        assert!(error.is_transient());
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! The program `tacit`: what it prints, and its exit status.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 #![cfg(feature = "cli")]
 
 mod support;
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use ndarray::ArrayD;
 use ndarray_npy::{read_npy, write_npy};
 use support::{TestServer, network::Network};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 async fn tacit(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tacit"));
-    command.env_remove("TACIT_SERVER").args(arguments).output().await.unwrap()
+    command.env_remove("TACIT_SERVER").args(arguments);
+    // The server runs on this thread.
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
 async fn infer(server: &TestServer, input: &Path, more: &[&str]) -> Output {

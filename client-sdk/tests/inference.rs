@@ -1,8 +1,10 @@
 //! Private inference over real gRPC gives what the network gives in the clear, at the predicted cost.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
-use ndarray::{ArrayD, stack, Axis};
+use ndarray::{ArrayD, Axis, stack};
 use support::{TestServer, network::Network};
 use tacit_client::PhaseStatistics;
 
@@ -51,7 +53,7 @@ async fn batches_keep_their_order() {
     let server = TestServer::start().await;
     let model = server.model().await;
     let inputs: Vec<ArrayD<f32>> = (0..5).map(|index| picture([0.2 * index as f32, -0.5, 0.3, 0.9])).collect();
-    let views: Vec<_> = inputs.iter().map(ArrayD::view).collect();
+    let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
     let inferences = model.infer_batch(&stack(Axis(0), &views).unwrap()).await.unwrap();
     assert_eq!(inferences.len(), inputs.len());
     for (inference, input) in inferences.iter().zip(&inputs) {
@@ -132,4 +134,21 @@ async fn models_are_listed() {
     assert_eq!((models[0].name.as_str(), models[0].digest), (model.name(), model.digest()));
     assert_eq!(models[0].input, model.plan().input);
     assert_eq!(models[0].online, model.prediction().online);
+}
+
+#[cfg(feature = "concrete-core")]
+#[tokio::test]
+async fn the_other_engine_gives_the_same_logits() {
+    let server = TestServer::start().await;
+    let builder = tacit_client::Client::builder().engine(tacit_client::Engine::ConcreteCore);
+    let model = server.client_with(builder).await.model("tiny").await.unwrap();
+    let input = picture([0.5, -0.25, 1.0, 0.125]);
+    let preprocessing = model.preprocess(2).await.unwrap();
+    assert_eq!(
+        preprocessing.data_sent,
+        model.prediction().setup.bytes_sent + 2 * model.prediction().preprocessing.bytes_sent
+    );
+    for _ in 0..2 {
+        assert_close(&model.infer(&input).await.unwrap().logits, &input);
+    }
 }

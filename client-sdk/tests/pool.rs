@@ -1,5 +1,7 @@
 //! The pool keeps sessions prepared, replaces what is used or expires, and says when the server is gone.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::sync::atomic::Ordering;
@@ -73,7 +75,7 @@ async fn expired_sessions_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_is_reported_and_forgiven() {
+async fn a_server_that_refuses_is_reported_and_forgiven() {
     let server = TestServer::start().await;
     let client = server.client_with(Client::builder().retries(0)).await;
     let model = client.model("tiny").await.unwrap();
@@ -85,6 +87,18 @@ async fn a_server_that_is_gone_is_reported_and_forgiven() {
     server.state.set_fault(Fault::None);
     filled(&model, 1).await;
     model.infer(&zeros()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_a_typed_error() {
+    let mut server = TestServer::start().await;
+    let client = server.client_with(Client::builder().retries(0)).await;
+    let model = client.model("tiny").await.unwrap();
+    server.stop();
+    model.keep_prepared(2);
+    let error = model.infer(&zeros()).await.unwrap_err();
+    let ClientError::NoSession(cause) = error else { panic!("{error}") };
+    assert!(matches!(*cause, ClientError::Disconnected(_)), "{cause}");
 }
 
 #[tokio::test]

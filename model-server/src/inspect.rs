@@ -137,22 +137,15 @@ impl StepLine {
     }
 }
 
+/// The geometry; the report says how the layer is packed.
 fn linear_details(linear: &LinearPlan) -> String {
-    let (shape, packing) = (&linear.shape, &linear.packing);
-    let [height, width] = shape.kernel;
-    let [down, right] = shape.stride;
-    format!(
-        "{height}x{width} every {down}x{right}, {} groups; {:?}, tiles of {} in and {} out, window {}x{}, bits {}/{}/{}",
-        shape.groups,
-        packing.parameters,
-        packing.channel_tile,
-        packing.output_tile,
-        packing.window[0],
-        packing.window[1],
-        packing.upload_bits,
-        packing.response_mask_bits,
-        packing.response_body_bits,
-    )
+    let [height, width] = linear.shape.kernel;
+    let [down, right] = linear.shape.stride;
+    let mut details = format!("{height}x{width} every {down}x{right}");
+    if linear.shape.groups > 1 {
+        details += &format!(", {} groups", linear.shape.groups);
+    }
+    details
 }
 
 impl From<&PhasePrediction> for Phase {

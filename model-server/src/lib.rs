@@ -13,16 +13,16 @@
 //! [`Server`] runs in any process, on any free port; the binary adds the command line ([`config`]), the log
 //! ([`telemetry`]) and signals ([`app`]).
 
-//pub mod app;
+pub mod app;
 mod call;
 pub mod config;
 mod connection;
 mod error;
 mod grpc;
 pub mod health;
-//mod inspect;
+mod inspect;
 mod limits;
-//pub mod load;
+pub mod load;
 mod models;
 mod online;
 mod preprocess;

@@ -204,9 +204,10 @@ impl Server {
             );
         let mut transport = pin!(transport);
         tokio::select! {
-            result = &mut transport => return Ok(result?),
-            () = service.store.sweep() => {}
+            biased;
             () = shutdown.cancelled() => {}
+            () = service.store.sweep() => {}
+            result = &mut transport => return Ok(result?),
         }
 
         tracing::info!(address = %local_address, inferences = service.online_tasks.len(), "shutting down");
@@ -214,17 +215,20 @@ impl Server {
         health.set_not_serving::<PrivateInferenceServer<Adapter>>().await;
         service.stop.cancel();
         service.online_tasks.close();
-        tokio::select! {
-            result = &mut transport => return Ok(result?),
-            () = service.online_tasks.wait() => {}
-            () = service.abort.cancelled() => {}
-            () = tokio::time::sleep(service.limits.grace_period) => {}
-        }
+        let closed = tokio::select! {
+            result = &mut transport => Some(result),
+            () = service.online_tasks.wait() => None,
+            () = service.abort.cancelled() => None,
+            () = tokio::time::sleep(service.limits.grace_period) => None,
+        };
         service.abort.cancel();
         // Other calls, such as a watch of the health, may stay open for as long as their clients like.
-        match tokio::time::timeout(FAREWELL, transport).await {
-            Ok(result) => result?,
-            Err(_) => tracing::debug!("connections were still open"),
+        match closed {
+            Some(result) => result?,
+            None => match tokio::time::timeout(FAREWELL, transport).await {
+                Ok(result) => result?,
+                Err(_) => tracing::debug!("connections were still open"),
+            },
         }
         tracing::info!(address = %local_address, "stopped");
         Ok(())

@@ -1,6 +1,6 @@
 //! A server in this process: the real state machines of `tacit_protocol` over a tiny network, with faults on request.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
 pub mod network;
 mod service;
@@ -12,32 +12,32 @@ use std::sync::atomic::Ordering;
 use tacit_client::{Client, ClientBuilder, Model};
 use tacit_proto::pb::private_inference_server::PrivateInferenceServer;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
 
 pub use service::{Fault, State};
 
-/// A running server.
+/// A running server, on threads of its own.
 pub struct TestServer {
     pub address: SocketAddr,
     pub state: Arc<State>,
-    task: JoinHandle<()>,
+    runtime: Option<Runtime>,
 }
 
 impl TestServer {
     /// Listens on a free port.
     pub async fn start() -> Self {
-        Self::listen(TcpListener::bind("127.0.0.1:0").await.unwrap())
-    }
-
-    fn listen(listener: TcpListener) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = listener.into_std().unwrap();
         let state = Arc::new(State::default());
         let service = PrivateInferenceServer::new(service::Service(state.clone()));
-        let serve = tonic::transport::Server::builder()
-            .add_service(service)
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        Self { address, state, task: tokio::spawn(async move { serve.await.unwrap() }) }
+        runtime.spawn(async move {
+            let incoming = TcpListenerStream::new(TcpListener::from_std(listener).unwrap());
+            tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
+        });
+        Self { address, state, runtime: Some(runtime) }
     }
 
     pub fn url(&self) -> String {
@@ -57,10 +57,10 @@ impl TestServer {
     }
 
     /// Stops at once; connections break.
-    pub async fn stop(self) {
-        self.state.stop.notify_waiters();
-        self.task.abort();
-        let _ = self.task.await;
+    pub fn stop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 
     /// Number of `Online` streams that were opened.
@@ -71,5 +71,11 @@ impl TestServer {
     /// Number of `Preprocess` streams that were opened.
     pub fn preprocess_calls(&self) -> usize {
         self.state.preprocess_calls.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

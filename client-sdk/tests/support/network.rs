@@ -51,11 +51,7 @@ impl Network {
                 node(second_step, &[3], Shape::vector(2), 20),
                 node(Step::Output { drop: 6 }, &[4], Shape::vector(2), 20),
             ],
-            output: OutputSpec {
-                name: "y".into(),
-                dimensions: vec![2],
-                labels: vec!["left".into(), "right".into()],
-            },
+            output: OutputSpec { name: "y".into(), dimensions: vec![2], labels: vec!["left".into(), "right".into()] },
         };
         plan.validate().unwrap();
         Self { plan: Arc::new(plan), first, second }
@@ -75,7 +71,8 @@ impl Network {
 
 fn apply<const N: usize>(weights: &[[i16; N]], bias: &[i32], share: &[u32], accumulators: &mut [u32]) {
     for ((row, bias), accumulator) in weights.iter().zip(bias).zip(accumulators) {
-        let products = row.iter().zip(share).map(|(weight, element)| (i32::from(*weight) as u32).wrapping_mul(*element));
+        let products =
+            row.iter().zip(share).map(|(weight, element)| (i32::from(*weight) as u32).wrapping_mul(*element));
         *accumulator = products.fold(*bias as u32, u32::wrapping_add);
     }
 }

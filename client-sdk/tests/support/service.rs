@@ -9,7 +9,7 @@ use tacit_protocol::session::{
     OnlineRequest, Prepared, PreprocessRequest, PreprocessResponse, PreprocessServer, ServerModel, ServerSession,
     SessionError, SessionId, predict,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -46,7 +46,6 @@ pub struct State {
     pub lifetime_seconds: AtomicU64,
     pub online_calls: AtomicUsize,
     pub preprocess_calls: AtomicUsize,
-    pub stop: Notify,
 }
 
 impl Default for State {
@@ -57,7 +56,6 @@ impl Default for State {
             lifetime_seconds: AtomicU64::new(600),
             online_calls: AtomicUsize::default(),
             preprocess_calls: AtomicUsize::default(),
-            stop: Notify::new(),
         }
     }
 }
@@ -166,18 +164,14 @@ async fn online(
     Ok(())
 }
 
-/// Runs a call on a task; ends it when the server stops.
+/// Runs a call on a task.
 macro_rules! spawn_call {
     ($state:expr, $run:ident, $request:expr) => {{
         let (answers, stream) = mpsc::channel(16);
         let state = $state.clone();
         let requests = $request.into_inner();
         tokio::spawn(async move {
-            let result = tokio::select! {
-                result = $run(&state, requests, &answers) => result,
-                () = state.stop.notified() => Err(Status::unavailable("shutting down")),
-            };
-            if let Err(status) = result {
+            if let Err(status) = $run(&state, requests, &answers).await {
                 let _ = answers.send(Err(status)).await;
             }
         });
@@ -190,25 +184,19 @@ impl pb::private_inference_server::PrivateInference for Service {
     type PreprocessStream = ReceiverStream<Result<pb::PreprocessResponse, Status>>;
     type OnlineStream = ReceiverStream<Result<pb::OnlineResponse, Status>>;
 
-    async fn list_models(
-        &self,
-        _: Request<pb::ListModelsRequest>,
-    ) -> Result<Response<pb::ListModelsResponse>, Status> {
+    async fn list_models(&self, _: Request<pb::ListModelsRequest>) -> Result<Response<pb::ListModelsResponse>, Status> {
         let plan = NETWORK.plan();
         let model = pb::ModelSummary {
             name: "tiny".into(),
             digest: plan.digest().0.to_vec(),
             input: Some((&plan.input).try_into()?),
             output_dimensions: vec![2],
-            prediction: Some(predict(plan).into()),
+            prediction: Some((&predict(plan)).into()),
         };
         Ok(Response::new(pb::ListModelsResponse { models: vec![model] }))
     }
 
-    async fn get_model(
-        &self,
-        request: Request<pb::GetModelRequest>,
-    ) -> Result<Response<pb::GetModelResponse>, Status> {
+    async fn get_model(&self, request: Request<pb::GetModelRequest>) -> Result<Response<pb::GetModelResponse>, Status> {
         let name = request.into_inner().name;
         if name != "tiny" {
             return Err(Reason::UnknownModel.status("no such model"));
@@ -221,7 +209,7 @@ impl pb::private_inference_server::PrivateInference for Service {
             Fault::InvalidPlan => wire.nodes[3].fraction_bits += 1,
             _ => {}
         }
-        let prediction = Some(predict(plan).into());
+        let prediction = Some((&predict(plan)).into());
         let model = pb::Model { name, digest, plan: Some(wire), prediction };
         Ok(Response::new(pb::GetModelResponse { model: Some(model) }))
     }

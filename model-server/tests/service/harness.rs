@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tacit_model_server::{Limits, ServeError, Server, ShutdownHandle};
 use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
@@ -26,6 +27,8 @@ pub const MODEL: &str = "small";
 pub struct SmallModel {
     plan: Arc<Plan>,
     layers: [Option<Layer>; 5],
+    /// Makes the online computation panic, as a defect of the program would.
+    pub defective: AtomicBool,
 }
 
 struct Layer {
@@ -63,7 +66,11 @@ impl SmallModel {
             output: OutputSpec { name: "y".into(), dimensions: vec![2], labels: vec![] },
         };
         plan.validate().unwrap();
-        Arc::new(Self { plan: Arc::new(plan), layers: [None, first_layer, None, second_layer, None] })
+        Arc::new(Self {
+            plan: Arc::new(plan),
+            layers: [None, first_layer, None, second_layer, None],
+            defective: AtomicBool::new(false),
+        })
     }
 
     /// The logits in floating point.
@@ -92,6 +99,7 @@ impl ServerModel for SmallModel {
     }
 
     fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]) {
+        assert!(!self.defective.load(Ordering::SeqCst), "a secret detail");
         let rows = self.layers[node].as_ref().unwrap().weights.chunks(share.len());
         for (row, accumulator) in rows.zip(accumulators) {
             let products = row.iter().zip(share).map(|(w, x)| (i32::from(*w) as u32).wrapping_mul(*x));

@@ -1,8 +1,9 @@
 //! What an honest client gets.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tacit_proto::{convert, pb};
+use tacit_proto::{Reason, convert, pb};
 use tacit_protocol::plan::Plan;
 use tacit_protocol::session::predict;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -10,7 +11,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ListServiceResponse, ServerReflectionRequest};
 
-use crate::harness::{MODEL, TestServer};
+use crate::harness::{MODEL, TestServer, assert_reason};
 
 #[tokio::test]
 async fn a_batch_of_sessions_serves_as_many_inferences() {
@@ -62,6 +63,19 @@ async fn models_are_listed_and_described() {
     let online = model.prediction.unwrap().online.unwrap();
     assert_eq!(online.bytes_sent, predict(&plan).online.bytes_sent);
     assert_eq!(online.round_trips, 2);
+}
+
+#[tokio::test]
+async fn a_defect_ends_one_call_and_gives_nothing_away() {
+    let server = TestServer::start().await;
+    let client = server.client().await;
+    let session = client.prepare(1).await.unwrap().pop().unwrap();
+    server.model.defective.store(true, Ordering::SeqCst);
+    let status = client.infer(session, &[0.0; 4]).await.unwrap_err();
+    assert_eq!(status.message(), "the server failed");
+    assert_reason(Err::<(), _>(status), Reason::Internal);
+    server.model.defective.store(false, Ordering::SeqCst);
+    server.assert_serves().await;
 }
 
 #[tokio::test]

@@ -25,11 +25,8 @@ async fn an_inference_finishes_and_preprocessing_ends() {
     server.handle.shut_down();
     assert_code(preprocess.end().await, Code::Unavailable);
     let mut response = first;
-    loop {
-        match machine.handle(response.try_into().unwrap()).unwrap() {
-            OnlineProgress::Continue(messages) => messages.into_iter().for_each(|message| online.send(message)),
-            OnlineProgress::Finished(_) => break,
-        }
+    while let OnlineProgress::Continue(messages) = machine.handle(response.try_into().unwrap()).unwrap() {
+        messages.into_iter().for_each(|message| online.send(message));
         response = online.responses.message().await.unwrap().unwrap();
     }
     drop(online);

@@ -100,20 +100,12 @@ pub(super) fn parameter_set_to_wire(parameters: ParameterSet) -> i32 {
     wire.into()
 }
 
-/// Number of coefficients of a polynomial, as the schema documents it.
-pub(super) fn dimension(parameters: ParameterSet) -> usize {
-    match parameters {
-        ParameterSet::N4096 => 4096,
-        ParameterSet::N2048 => 2048,
-    }
-}
-
 impl TryFrom<pb::Packing> for Packing {
     type Error = ConvertError;
 
     fn try_from(wire: pb::Packing) -> Result<Self, ConvertError> {
         let parameters = parameter_set("parameters", wire.parameters)?;
-        let limit = dimension(parameters);
+        let limit = parameters.dimension();
         let window = required("window", wire.window)?;
         let side = |name, value| bounded(name, value, 1..=limit).map_err(|error: ConvertError| error.within("window"));
         Ok(Self {

@@ -1,7 +1,7 @@
-//! Models as they are listed and fetched, and the traffic that is predicted for them.
+//! Models as they are listed and fetched.
 
 use tacit_protocol::plan::{InputSpec, Plan, PlanDigest};
-use tacit_protocol::session::{PhasePrediction, Prediction};
+use tacit_protocol::session::PhasePrediction;
 
 use super::ConvertError;
 use super::check::{dimensions, length, required, wide};
@@ -48,31 +48,6 @@ impl TryFrom<pb::PhasePrediction> for PhasePrediction {
             round_trips: wire.round_trips,
             transfers: count("transfers", wire.transfers)?,
         })
-    }
-}
-
-impl From<PhasePrediction> for pb::PhasePrediction {
-    fn from(phase: PhasePrediction) -> Self {
-        Self {
-            bytes_sent: phase.bytes_sent,
-            bytes_received: phase.bytes_received,
-            round_trips: phase.round_trips,
-            transfers: phase.transfers,
-        }
-    }
-}
-
-impl From<Prediction> for pb::Prediction {
-    /// A session on a stream of its own pays for the set-up.
-    fn from(prediction: Prediction) -> Self {
-        let Prediction { setup, preprocessing, online } = prediction;
-        let preprocessing = PhasePrediction {
-            bytes_sent: setup.bytes_sent + preprocessing.bytes_sent,
-            bytes_received: setup.bytes_received + preprocessing.bytes_received,
-            round_trips: setup.round_trips + preprocessing.round_trips,
-            transfers: setup.transfers + preprocessing.transfers,
-        };
-        Self { preprocessing: Some(preprocessing.into()), online: Some(online.into()) }
     }
 }
 

@@ -7,7 +7,7 @@ use tacit_protocol::session::{
 };
 
 use super::check::{array, bits, length, narrow, required, wide};
-use super::linear::{dimension, parameter_set, parameter_set_to_wire};
+use super::linear::{parameter_set, parameter_set_to_wire};
 use super::plan::digest;
 use super::{ConvertError, Problem};
 use crate::{limits, pb};
@@ -35,7 +35,7 @@ impl TryFrom<pb::PublicKey> for PublicKey {
     fn try_from(wire: pb::PublicKey) -> Result<Self, ConvertError> {
         let parameters = parameter_set("parameters", wire.parameters)?;
         let seed = array("seed", &wire.seed)?;
-        let bytes = 8 * dimension(parameters);
+        let bytes = 8 * parameters.dimension();
         length("body", wire.body.len(), bytes..=bytes)?;
         let (coefficients, _) = wire.body.as_chunks::<8>();
         let body = coefficients.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();

@@ -129,8 +129,7 @@ mod tests {
 
     #[test]
     fn pixels_have_channels() {
-        let arguments =
-            parse(&["--input", "a.npy", "--mean", "0.5,-0.25,0", "--std", "0.2", "--scale", "1"]).unwrap();
+        let arguments = parse(&["--input", "a.npy", "--mean", "0.5,-0.25,0", "--std", "0.2", "--scale", "1"]).unwrap();
         assert_eq!(arguments.pixels.mean, [0.5, -0.25, 0.0]);
         assert_eq!(arguments.pixels.std, [0.2]);
         assert_eq!(arguments.pixels.scale, Some(1.0));

@@ -132,10 +132,7 @@ mod tests {
     fn models_are_listed() {
         let text = table(&[summary()]);
         let row: Vec<&str> = text.lines().nth(2).unwrap().split_whitespace().collect();
-        assert_eq!(
-            row,
-            ["m2", "1x28x28", "0", "to", "1", "10", "3.00", "MB", "90.0", "kB", "4", "abababababababab"]
-        );
+        assert_eq!(row, ["m2", "1x28x28", "0", "to", "1", "10", "3.00", "MB", "90.0", "kB", "4", "abababababababab"]);
         assert_eq!(table(&[]), "the server serves no models\n");
     }
 

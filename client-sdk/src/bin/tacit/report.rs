@@ -81,8 +81,7 @@ impl<'a> Report<'a> {
         for (name, inference) in self.names.iter().zip(self.inferences) {
             let ranking = inference.ranking();
             let logits: Vec<f32> = inference.logits.iter().copied().collect();
-            let scores =
-                ranking.iter().take(TOP).map(|class| format!("{} {:.3}", self.label(*class), logits[*class]));
+            let scores = ranking.iter().take(TOP).map(|class| format!("{} {:.3}", self.label(*class), logits[*class]));
             let scores: Vec<String> = scores.collect();
             table.row(vec![name.clone(), self.label(inference.class), scores.join("   ")]);
         }
@@ -156,12 +155,14 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!([0, 999, 1000, 99_949, 999_499, 999_500, 3_000_000_000].map(bytes), [
-            "0 B", "999 B", "1.00 kB", "99.9 kB", "999 kB", "1.00 MB", "3.00 GB"
-        ]);
-        assert_eq!([0.000_000_4, 0.001_234, 0.0999, 0.9, 1.0, 321.0].map(seconds), [
-            "0.40 us", "1.23 ms", "99.9 ms", "900 ms", "1.00 s", "321.00 s"
-        ]);
+        assert_eq!(
+            [0, 999, 1000, 99_949, 999_499, 999_500, 3_000_000_000].map(bytes),
+            ["0 B", "999 B", "1.00 kB", "99.9 kB", "999 kB", "1.00 MB", "3.00 GB"]
+        );
+        assert_eq!(
+            [0.000_000_4, 0.001_234, 0.0999, 0.9, 1.0, 321.0].map(seconds),
+            ["0.40 us", "1.23 ms", "99.9 ms", "900 ms", "1.00 s", "321.00 s"]
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Round trips of random values, and one rejection for each field.
 
+mod model;
 mod plan;
 mod samples;
 mod session;

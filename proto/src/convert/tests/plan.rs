@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use prost::Message as _;
+use tacit_protocol::he::ParameterSet;
 use tacit_protocol::plan::{LinearPlan, Padding, Plan, PlanDigest, Shape};
 
 use super::super::digest;
@@ -197,6 +198,7 @@ proptest! {
         linear.shape.dilation = [e, f];
         linear.shape.padding =
             Padding { top: padding[0], left: padding[1], bottom: padding[2], right: padding[3] };
+        linear.packing.parameters = ParameterSet::N4096;
         linear.packing.window = [g, h];
         linear.packing.channel_tile = g;
         linear.packing.output_tile = h;

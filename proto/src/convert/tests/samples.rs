@@ -1,22 +1,17 @@
 //! A small plan with every kind of step.
 
-use tacit_protocol::he::ParameterSet;
-use tacit_protocol::plan::{InputSpec, LinearPlan, LinearShape, Node, OutputSpec, Packing, Padding, Plan, Shape, Step};
+use tacit_protocol::he::choose_packing;
+use tacit_protocol::plan::{InputSpec, LinearPlan, LinearShape, Node, OutputSpec, Padding, Plan, Shape, Step};
 
 fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node {
     Node { step, inputs: inputs.to_vec(), shape, fraction_bits, bits: 30 }
 }
 
-fn packing(parameters: ParameterSet, window: [usize; 2]) -> Packing {
-    Packing {
-        parameters,
-        channel_tile: 2,
-        output_tile: 3,
-        window,
-        upload_bits: 52,
-        response_mask_bits: 40,
-        response_body_bits: 36,
-    }
+/// A linear step with the packing that its weights allow.
+fn linear(shape: LinearShape) -> Step {
+    let weights = vec![1; shape.weight_count()];
+    let packing = choose_packing(&shape, &weights).expect("small layers fit");
+    Step::Linear(LinearPlan { shape, packing })
 }
 
 /// A plan that holds every kind of step.
@@ -36,24 +31,14 @@ pub(super) fn plan() -> Plan {
     let dense = LinearShape::fully_connected(16, 3);
     let nodes = vec![
         node(Step::Input, &[], image, 8),
-        node(
-            Step::Linear(LinearPlan { shape: convolution, packing: packing(ParameterSet::N4096, [7, 6]) }),
-            &[0],
-            features,
-            18,
-        ),
+        node(linear(convolution), &[0], features, 18),
         node(Step::Square { drop: 12 }, &[1], features, 12),
         node(Step::Truncate { drop: 10 }, &[1], features, 8),
         node(Step::ShiftLeft { amount: 4 }, &[3], features, 12),
         node(Step::Add, &[2, 4], features, 12),
         node(Step::SumPool { kernel: [2, 2], stride: [1, 1], padding: Padding::default() }, &[5], pooled, 12),
         node(Step::Reshape, &[6], Shape::vector(16), 12),
-        node(
-            Step::Linear(LinearPlan { shape: dense, packing: packing(ParameterSet::N2048, [1, 1]) }),
-            &[7],
-            Shape::vector(3),
-            20,
-        ),
+        node(linear(dense), &[7], Shape::vector(3), 20),
         node(Step::Output { drop: 8 }, &[8], Shape::vector(3), 20),
     ];
     let plan = Plan {

@@ -12,11 +12,7 @@ use super::{Problem, assert_refused};
 use crate::{limits, pb};
 
 fn key(parameters: ParameterSet, fill: u64) -> PublicKey {
-    let dimension = match parameters {
-        ParameterSet::N4096 => 4096,
-        ParameterSet::N2048 => 2048,
-    };
-    let body = (0..dimension).map(|index| fill.wrapping_mul(index + 1)).collect();
+    let body = (0..parameters.dimension() as u64).map(|index| fill.wrapping_mul(index + 1)).collect();
     PublicKey { parameters, seed: [fill as u8; 16], body }
 }
 

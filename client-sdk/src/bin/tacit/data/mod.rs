@@ -137,8 +137,7 @@ impl<'a> Collector<'a> {
         let mut shape = vec![self.names.len()];
         shape.extend(self.dimensions);
         let inputs = ArrayD::from_shape_vec(shape, self.elements);
-        let inputs =
-            inputs.map_err(|_| DataError::Shape { expected: self.dimensions.to_vec(), got: Vec::new() })?;
+        let inputs = inputs.map_err(|_| DataError::Shape { expected: self.dimensions.to_vec(), got: Vec::new() })?;
         Ok(Batch { inputs, names: self.names })
     }
 }

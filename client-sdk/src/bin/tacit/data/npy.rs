@@ -9,6 +9,10 @@ use super::{DataError, Elements};
 const HEADER_BYTES: usize = 4096;
 const HEADER_BRACKETS: usize = 16;
 
+/// Largest product of the numbers in a header, zeros left out: more than any file within the size limit needs, and
+/// small enough for arithmetic on shapes, which overflows for empty arrays of absurd shapes otherwise.
+const SHAPE_PRODUCT: u64 = 1 << 40;
+
 /// Decodes a `.npy` file of float32 or uint8 elements. The length of the data is checked before anything is allocated.
 pub(super) fn decode(bytes: &[u8]) -> Result<Elements, DataError> {
     check_header(bytes)?;
@@ -24,14 +28,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Elements, DataError> {
             ArrayD::read_npy(bytes).map(Elements::Numbers).map_err(|error| DataError::Npy(error.to_string()))
         }
         Err(ViewNpyError::WrongDescriptor(found)) => Err(DataError::ElementType(found.to_string())),
-        Err(ViewNpyError::NonNativeEndian) => {
-            Err(DataError::ElementType("float32 in another byte order".to_string()))
-        }
+        Err(ViewNpyError::NonNativeEndian) => Err(DataError::ElementType("float32 in another byte order".to_string())),
         Err(error) => Err(DataError::Npy(error.to_string())),
     }
 }
 
-/// The header's parser is recursive: refuses a header that would lead it deep.
+/// Refuses headers that the parser, which is recursive and takes any shape, must not see.
 fn check_header(bytes: &[u8]) -> Result<(), DataError> {
     let malformed = |reason: &str| Err(DataError::Npy(reason.to_string()));
     let Some((b"\x93NUMPY", rest)) = bytes.split_at_checked(6) else { return malformed("wrong magic bytes") };
@@ -45,5 +47,11 @@ fn check_header(bytes: &[u8]) -> Result<(), DataError> {
     if header.len() > HEADER_BYTES || brackets > HEADER_BRACKETS {
         return malformed("a header that is not one of a plain array");
     }
-    Ok(())
+    // The shape is in the header as decimal numbers, besides a few small ones in the name of the type.
+    let mut numbers = header.split(|byte| !byte.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let size = numbers.try_fold(1u64, |size, digits| {
+        let number = std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?;
+        size.checked_mul(number.max(1)).filter(|size| *size <= SHAPE_PRODUCT)
+    });
+    if size.is_none() { malformed("a shape that is too large") } else { Ok(()) }
 }

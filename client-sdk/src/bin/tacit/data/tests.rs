@@ -153,10 +153,7 @@ fn other_files_are_refused() {
     assert!(matches!(refused("x", vec![]), DataError::Format));
     assert!(matches!(refused("x.npy", vec![]), DataError::Npy(_)));
     let shape = refused("x.npy", npy(&ArrayD::<f32>::zeros(vec![2, 2])));
-    assert_eq!(
-        shape.to_string(),
-        "an array of shape [2, 2], the network takes [1, 2, 2] or a batch [n, ...] of that"
-    );
+    assert_eq!(shape.to_string(), "an array of shape [2, 2], the network takes [1, 2, 2] or a batch [n, ...] of that");
     let doubles = refused("x.npy", npy(&ArrayD::<f64>::zeros(vec![1, 2, 2])));
     assert_eq!(doubles.to_string(), "elements of type '<f8', expected float32 or uint8");
     assert!(matches!(read(Path::new("missing.npy"), &[1]), Err(DataError::Io(_))));
