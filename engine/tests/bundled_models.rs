@@ -1,5 +1,7 @@
 //! The bundled networks, compiled: plain fixed-point logits against those of onnxruntime.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::fs::File;
 use std::path::PathBuf;
 
