@@ -27,6 +27,10 @@ pub use report::{Accuracy, CompileReport, LayerReport};
 const MOST_SAMPLES: usize = 64;
 /// Most layer values kept in memory, all samples together.
 const MOST_VALUES: usize = 1 << 25;
+/// Calibration samples below which means are not trusted and the owner is warned.
+const FEWEST_SAMPLES: usize = 16;
+/// Part of the logits' size from which on the expected error is worth a warning.
+const LARGE_ERROR: f64 = 0.05;
 /// Inputs drawn where there are no calibration samples.
 const DRAWN_SAMPLES: usize = 16;
 
@@ -88,8 +92,10 @@ pub fn compile(
     let samples = balancing_samples(&skeleton, calibration, (low, high));
     let ranges = measure_ranges(&skeleton, calibration, (low, high))?;
     let values: Vec<Vec<Vec<f64>>> = samples.par_iter().map(|sample| skeleton.evaluate(sample)).collect();
-    let sensitivity = Sensitivity::new(&skeleton, &values);
+    let correct_biases = calibration.is_some() && samples.len() >= FEWEST_SAMPLES;
+    let sensitivity = Sensitivity::new(&skeleton, &values, correct_biases);
     let scales = find_scales(&skeleton, &groups, &ranges, &sensitivity, options.head_room_bits)?;
+    warn_of_errors(scales.expected_error, &values, &mut warnings);
     let builder = build::Builder {
         skeleton: &skeleton,
         groups: &groups,
@@ -98,7 +104,7 @@ pub fn compile(
         head_room_bits: options.head_room_bits,
         samples: &samples,
         values: &values,
-        correct_biases: calibration.is_some(),
+        correct_biases,
     };
     let built = builder.build(input, output)?;
     built.plan.validate()?;
@@ -138,6 +144,11 @@ fn input_range(
                 .to_string(),
         );
     }
+    if let Some(count) = calibration.map(Calibration::len).filter(|count| *count < FEWEST_SAMPLES) {
+        warnings.push(format!(
+            "{count} calibration samples are few: other inputs may leave the ranges seen; give {FEWEST_SAMPLES} or more"
+        ));
+    }
     // A range of one value, for example of blank samples, still needs an interval.
     let (low, high) = if low == high { (low.min(0.0), high.max(1.0)) } else { (low, high) };
     let outside = seen.is_some_and(|seen| seen.0 < low || seen.1 > high);
@@ -145,6 +156,19 @@ fn input_range(
         return Err(CompileError::InputRange { low, high });
     }
     Ok((low, high))
+}
+
+/// Warns if the expected error is large against the logits.
+fn warn_of_errors(expected: f64, values: &[Vec<Vec<f64>>], warnings: &mut Vec<String>) {
+    let logits = values.iter().filter_map(|values| values.last()).flatten();
+    let (sum, count) = logits.fold((0.0, 0.0), |(sum, count), logit| (sum + logit * logit, count + 1.0));
+    let size = (sum / f64::max(count, 1.0)).sqrt();
+    if expected.is_nan() || expected > LARGE_ERROR * size {
+        warnings.push(format!(
+            "the expected error of a logit, {expected:.1e}, is large against the logits, {size:.1e}: calibrate with samples \
+             of real inputs, or normalise the activations"
+        ));
+    }
 }
 
 /// Inputs on which errors are balanced.

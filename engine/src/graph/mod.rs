@@ -1,6 +1,8 @@
 //! The layer graph in floats: what an ONNX file means, before merging and quantisation.
 
 mod evaluate;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use tacit_protocol::plan::{LinearShape, Padding, Shape};

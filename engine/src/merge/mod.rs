@@ -24,7 +24,6 @@ pub use report::{MergeEntry, MergeReport};
 use crate::graph::{Graph, LayerId, Operator};
 
 pub(crate) use depthwise::identity_linear;
-pub(crate) use rewrite::insert_before;
 
 /// Why a network cannot be merged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -35,7 +35,7 @@ pub(super) fn insert_behind(graph: &mut Graph, id: LayerId, mut layer: Layer) ->
 }
 
 /// Inserts a single-input layer between `consumer` and its input number `slot`.
-pub(crate) fn insert_before(graph: &mut Graph, consumer: LayerId, slot: usize, mut layer: Layer) {
+pub(super) fn insert_before(graph: &mut Graph, consumer: LayerId, slot: usize, mut layer: Layer) {
     layer.inputs = vec![graph.layers[consumer].inputs[slot]];
     insert(graph, consumer, layer);
     graph.layers[consumer + 1].inputs[slot] = consumer;

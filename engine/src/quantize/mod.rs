@@ -4,12 +4,13 @@
 //! 2. [`scaling`]: which channels of which steps must have the same scale, and which scales are free.
 //! 3. [`ranges`]: how large every channel gets, from calibration samples or from interval analysis.
 //! 4. [`sensitivity`]: how much an error in each channel, or in each weight, moves the logits.
-//! 5. [`search`]: the scales and numbers of dropped bits with the least expected error of the logits that fit.
+//! 5. [`objective`] and [`search`]: the scales and numbers of dropped bits with the least expected error of the logits that fit.
 //! 6. [`integers`]: rounded weights, and biases that cancel the mean of the rounding errors.
 
 mod calibration;
 mod error;
 pub(crate) mod integers;
+mod objective;
 pub(crate) mod ranges;
 pub(crate) mod scaling;
 pub(crate) mod search;

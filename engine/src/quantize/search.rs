@@ -10,24 +10,17 @@
 //! convex (a geometric program) and is solved by exact line searches along one root at a time; the `d` are integers and are
 //! searched by single steps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use super::objective::{Limit, Term, error_terms, exponent, limits};
 use super::ranges::Ranges;
 use super::scaling::{Groups, Origin};
 use super::sensitivity::Sensitivity;
 use super::skeleton::{Kind, Skeleton};
 use super::{QuantizeError, VALUE_BITS};
 
-/// Variance of the error of a private truncation, in units of the last place.
-const TRUNCATION_VARIANCE: f64 = 1.0 / 6.0;
-/// Variance of the last place of an accumulator.
-const ACCUMULATOR_VARIANCE: f64 = 0.5;
-/// Variance of rounding to nearest.
-const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 /// Most bits dropped, so that `2^(drop+1)` is small against the bound on values.
 const MOST_DROPPED: u32 = 24;
-/// Part of the bound, in bits, that is kept for `2^(drop+1)`.
-const DROP_MARGIN: f64 = 0.06;
 /// Bits that a squared value keeps at the start of the search.
 const START_BITS: u32 = 9;
 /// Line searches along each root for each choice of dropped bits.
@@ -44,22 +37,6 @@ pub(crate) struct Scales {
     pub drops: Vec<u32>,
     /// Expected root mean square error of a logit.
     pub expected_error: f64,
-}
-
-/// `coefficient * noise * 2^(sum of power * L)`.
-struct Term {
-    coefficient: f64,
-    /// Square or truncation whose dropped bits make the noise.
-    dropping: Option<usize>,
-    slots: [(usize, i32); 2],
-}
-
-/// `sum of power * L <= limit`.
-struct Limit {
-    limit: f64,
-    slots: [(usize, i32); 2],
-    /// Node that it comes from, for messages.
-    node: usize,
 }
 
 struct Search<'a> {
@@ -242,8 +219,9 @@ impl<'a> Search<'a> {
                         trial.drops[*node] = drop as u32;
                         self.settle(&mut trial, fixed);
                         let error = value(&trial);
-                        // Not a number compares as no gain.
-                        if !(error < least * (1.0 - 1e-6) && self.is_inside(&trial)) {
+                        // An error that is not a number is no gain.
+                        let is_gain = error < least * (1.0 - 1e-6) && self.is_inside(&trial);
+                        if !is_gain {
                             break;
                         }
                         *point = trial;
@@ -264,7 +242,9 @@ impl<'a> Search<'a> {
 
     fn verify(&self, skeleton: &Skeleton, logarithms: &[f64]) -> Result<(), QuantizeError> {
         for limit in &self.limits {
-            if !(exponent(&limit.slots, logarithms) <= limit.limit + 1e-6) {
+            // A value that is not a number counts as outside.
+            let is_inside = exponent(&limit.slots, logarithms) <= limit.limit + 1e-6;
+            if !is_inside {
                 let node = &skeleton.nodes[limit.node];
                 let reason = match node.kind {
                     Kind::Linear(_) if limit.slots[1].1 != 0 => {
@@ -280,107 +260,4 @@ impl<'a> Search<'a> {
         }
         Ok(())
     }
-}
-
-impl Term {
-    fn value(&self, logarithms: &[f64], drops: &[u32]) -> f64 {
-        let noise = match self.dropping.map(|node| drops[node]) {
-            Some(0) => ACCUMULATOR_VARIANCE,
-            Some(drop) => TRUNCATION_VARIANCE * 4f64.powi(drop as i32) + ACCUMULATOR_VARIANCE,
-            None => ROUNDING_VARIANCE,
-        };
-        self.coefficient * noise * exponent(&self.slots, logarithms).exp2()
-    }
-}
-
-fn exponent(slots: &[(usize, i32); 2], logarithms: &[f64]) -> f64 {
-    let parts =
-        slots.iter().map(|(group, power)| if *power == 0 { 0.0 } else { f64::from(*power) * logarithms[*group] });
-    parts.sum()
-}
-
-fn error_terms(skeleton: &Skeleton, groups: &Groups, sensitivity: &Sensitivity) -> Vec<Term> {
-    let mut terms = Vec::new();
-    let input: f64 = sensitivity.of_value[0].iter().sum();
-    terms.push(Term { coefficient: input, dropping: None, slots: [(groups.input, -2), (0, 0)] });
-    for (id, node) in skeleton.nodes.iter().enumerate() {
-        let Some(source) = node.inputs.first().copied() else { continue };
-        match &node.kind {
-            Kind::Square | Kind::Truncate => {
-                let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
-                for (group, value) in groups.of_channel[source].iter().zip(&sensitivity.of_value[source]) {
-                    *sums.entry(*group).or_default() += value;
-                }
-                let make =
-                    |(group, coefficient)| Term { coefficient, dropping: Some(id), slots: [(group, -2), (0, 0)] };
-                terms.extend(sums.into_iter().map(make));
-            }
-            Kind::Linear(linear) => {
-                let mut sums: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-                let shape = &linear.shape;
-                let per_group = shape.channels_per_group();
-                for (index, value) in sensitivity.of_weights[id].iter().enumerate() {
-                    let (output, channel) = (index / per_group, index % per_group);
-                    let input = output / (shape.output.channels / shape.groups) * per_group + channel;
-                    let pair = (groups.of_channel[source][input], groups.of_channel[id][output]);
-                    *sums.entry(pair).or_default() += value;
-                }
-                let make = |((input, output), coefficient)| Term {
-                    coefficient,
-                    dropping: None,
-                    slots: [(input, 2), (output, -2)],
-                };
-                terms.extend(sums.into_iter().map(make));
-            }
-            _ => {}
-        }
-    }
-    terms.retain(|term| term.coefficient > 0.0);
-    terms
-}
-
-fn limits(skeleton: &Skeleton, groups: &Groups, ranges: &Ranges, head_room: f64) -> Vec<Limit> {
-    let mut values: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
-    let mut weights: HashMap<(usize, usize), (f64, usize)> = HashMap::new();
-    for (id, node) in skeleton.nodes.iter().enumerate() {
-        for (group, range) in groups.of_channel[id].iter().zip(&ranges.of_channel[id]) {
-            // A value that is `h` bits above its range becomes `2 h` bits above it when squared.
-            let room = head_room * f64::from(groups.root(*group).1);
-            let limit = f64::from(VALUE_BITS) - DROP_MARGIN - room - range.log2();
-            let entry = values.entry(*group).or_insert((limit, id));
-            if limit < entry.0 {
-                *entry = (limit, id);
-            }
-        }
-        if let Kind::Linear(linear) = &node.kind {
-            let shape = &linear.shape;
-            let (per_group, taps) = (shape.channels_per_group(), shape.kernel[0] * shape.kernel[1]);
-            for (index, kernel) in linear.weights.chunks_exact(taps).enumerate() {
-                let (output, channel) = (index / per_group, index % per_group);
-                let input = output / (shape.output.channels / shape.groups) * per_group + channel;
-                let largest = kernel.iter().fold(0.0f64, |most, weight| most.max(weight.abs()));
-                if largest > 0.0 {
-                    let limit = f64::from(i16::MAX).log2() - largest.log2();
-                    let pair = (groups.of_channel[id][output], groups.of_channel[node.inputs[0]][input]);
-                    let entry = weights.entry(pair).or_insert((limit, id));
-                    if limit < entry.0 {
-                        *entry = (limit, id);
-                    }
-                }
-            }
-        }
-    }
-    let output = skeleton.nodes.len() - 1;
-    let values = values.into_iter().map(|(group, (limit, node))| Limit { limit, node, slots: [(group, 1), (0, 0)] });
-    let mut weights: Vec<_> = weights.into_iter().collect();
-    weights.sort_by_key(|(pair, _)| *pair);
-    let weights = weights.into_iter().map(|((output, input), (limit, node))| Limit {
-        limit,
-        node,
-        slots: [(output, 1), (input, -1)],
-    });
-    // Input and output scales have to be declarable.
-    let ends = [(groups.input, 0), (groups.output, output)];
-    let ends = ends.into_iter().map(|(group, node)| Limit { limit: 62.0, node, slots: [(group, 1), (0, 0)] });
-    values.chain(weights).chain(ends).collect()
 }

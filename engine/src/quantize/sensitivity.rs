@@ -6,6 +6,9 @@
 use super::skeleton::{Kind, Skeleton};
 use crate::runs::for_each_run;
 
+/// Samples that weigh as much as the assumption that nothing is known of a mean.
+const DOUBT: f64 = 8.0;
+
 /// Expected squares of derivatives, per logit.
 #[derive(Clone, Debug)]
 pub(crate) struct Sensitivity {
@@ -17,8 +20,8 @@ pub(crate) struct Sensitivity {
 }
 
 impl Sensitivity {
-    /// From the values of all nodes for each sample.
-    pub fn new(skeleton: &Skeleton, samples: &[Vec<Vec<f64>>]) -> Self {
+    /// From the values of all nodes for each sample. `corrected` says whether biases will be corrected on these samples.
+    pub fn new(skeleton: &Skeleton, samples: &[Vec<Vec<f64>>], corrected: bool) -> Self {
         let nodes = &skeleton.nodes;
         let mut of_value: Vec<Vec<f64>> = nodes.iter().map(|node| vec![0.0; node.shape.channels]).collect();
         let mut of_weights: Vec<Vec<f64>> = nodes
@@ -28,7 +31,7 @@ impl Sensitivity {
                 _ => vec![],
             })
             .collect();
-        let means = channel_means(skeleton, samples);
+        let means = cancelled_means(skeleton, samples, corrected);
         let outputs = nodes.last().map_or(0, |node| node.shape.elements());
         let share = 1.0 / (samples.len() * outputs).max(1) as f64;
         let mut signs = Signs(0x9E37_79B9_7F4A_7C15);
@@ -60,8 +63,11 @@ impl Sensitivity {
     }
 }
 
-/// Mean of each channel of each node.
-fn channel_means(skeleton: &Skeleton, samples: &[Vec<Vec<f64>>]) -> Vec<Vec<f64>> {
+/// The part of each channel's mean whose effect a corrected bias cancels on other inputs too: less with few samples, which
+/// know the mean badly, and nothing without correction.
+fn cancelled_means(skeleton: &Skeleton, samples: &[Vec<Vec<f64>>], corrected: bool) -> Vec<Vec<f64>> {
+    let count = samples.len() as f64;
+    let known = if corrected { count / (count + DOUBT) } else { 0.0 };
     let nodes = skeleton.nodes.iter().enumerate();
     nodes
         .map(|(id, node)| {
@@ -70,7 +76,9 @@ fn channel_means(skeleton: &Skeleton, samples: &[Vec<Vec<f64>>]) -> Vec<Vec<f64>
                 let planes = samples.iter().map(|values| &values[id][channel * area..][..area]);
                 planes.map(|plane| plane.iter().sum::<f64>()).sum::<f64>()
             };
-            (0..node.shape.channels).map(|channel| sum(channel) / (area * samples.len()).max(1) as f64).collect()
+            (0..node.shape.channels)
+                .map(|channel| known * sum(channel) / (area * samples.len()).max(1) as f64)
+                .collect()
         })
         .collect()
 }
