@@ -57,7 +57,10 @@ pub const NETWORKS: &[Bundled] = &[
 /// If there is none; the message lists the names.
 pub fn find(name: &str) -> anyhow::Result<&'static Bundled> {
     let names = || NETWORKS.iter().map(|network| network.name).collect::<Vec<_>>().join(", ");
-    NETWORKS.iter().find(|network| network.name == name).with_context(|| format!("no network {name}; bundled are {}", names()))
+    NETWORKS
+        .iter()
+        .find(|network| network.name == name)
+        .with_context(|| format!("no network {name}; bundled are {}", names()))
 }
 
 impl Bundled {

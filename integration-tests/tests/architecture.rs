@@ -77,7 +77,9 @@ fn the_core_knows_no_network_no_files_and_no_clock() {
 
 #[test]
 fn only_the_reader_knows_onnx() {
-    for path in all_sources("engine/src").into_iter().filter(|path| !path.components().any(|part| part.as_os_str() == "onnx")) {
+    for path in
+        all_sources("engine/src").into_iter().filter(|path| !path.components().any(|part| part.as_os_str() == "onnx"))
+    {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("prost::"), "{} uses prost", path.display());
     }
@@ -103,7 +105,10 @@ fn unsafe_code_is_in_the_named_kernels_only_and_explained() {
             let function = concat!("unsafe", " fn");
             if text.contains(block) || text.contains(function) {
                 assert!(UNSAFE_FILES.contains(&relative.as_str()), "{relative} contains unsafe code");
-                assert!(text.matches(block).count() <= text.matches("SAFETY:").count(), "{relative} lacks a safety comment");
+                assert!(
+                    text.matches(block).count() <= text.matches("SAFETY:").count(),
+                    "{relative} lacks a safety comment"
+                );
             }
         }
     }

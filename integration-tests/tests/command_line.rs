@@ -126,7 +126,8 @@ fn unusable_networks_are_refused_with_a_reason() {
         let path = folder.path().join(name);
         std::fs::write(&path, contents).unwrap();
         for command in [vec!["inspect"], vec!["serve", "--listen", "127.0.0.1:0"]] {
-            let named = if command[0] == "serve" { format!("x={}", path.display()) } else { path.display().to_string() };
+            let named =
+                if command[0] == "serve" { format!("x={}", path.display()) } else { path.display().to_string() };
             let output = program("model-server").args(&command).args(["--model", &named]).output().unwrap();
             assert!(!output.status.success(), "{name}");
             let error = String::from_utf8_lossy(&output.stderr);

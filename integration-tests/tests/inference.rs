@@ -83,7 +83,10 @@ async fn bytes_and_round_trips_are_those_that_the_plan_predicts() {
     );
     let image = ndarray::ArrayD::from_elem(vec![1, 28, 28], 0.5);
     let online = model.infer(&image).await.unwrap().online;
-    assert_eq!((online.data_sent, online.data_received), (prediction.online.bytes_sent, prediction.online.bytes_received));
+    assert_eq!(
+        (online.data_sent, online.data_received),
+        (prediction.online.bytes_sent, prediction.online.bytes_received)
+    );
     assert_eq!(online.round_trips, prediction.online.round_trips);
     // Framing costs little.
     assert!(online.bytes_sent + online.bytes_received < (online.data_sent + online.data_received) * 101 / 100 + 1000);

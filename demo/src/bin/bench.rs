@@ -148,15 +148,18 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ("online", spread(online), online_cost, 1),
     ];
     if arguments.json {
-        let phases: serde_json::Map<_, _> = rows.iter().map(|(name, [median, least, most], cost, sessions)| {
-            let value = json!({
-                "median_ms": median, "min_ms": least, "max_ms": most,
-                "bytes_sent": cost.bytes_sent / u64::from(*sessions),
-                "bytes_received": cost.bytes_received / u64::from(*sessions),
-                "round_trips": cost.round_trips,
-            });
-            ((*name).to_string(), value)
-        }).collect();
+        let phases: serde_json::Map<_, _> = rows
+            .iter()
+            .map(|(name, [median, least, most], cost, sessions)| {
+                let value = json!({
+                    "median_ms": median, "min_ms": least, "max_ms": most,
+                    "bytes_sent": cost.bytes_sent / u64::from(*sessions),
+                    "bytes_received": cost.bytes_received / u64::from(*sessions),
+                    "round_trips": cost.round_trips,
+                });
+                ((*name).to_string(), value)
+            })
+            .collect();
         let object = json!({
             "model": network.name, "engine": format!("{:?}", arguments.engine), "runs": arguments.runs,
             "batch": arguments.batch, "phases": phases,
@@ -165,7 +168,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         println!("{object}");
         return Ok(());
     }
-    println!("{} ({:?} engine), {} runs, batches of {}, loopback", network.name, arguments.engine, arguments.runs, arguments.batch);
+    println!(
+        "{} ({:?} engine), {} runs, batches of {}, loopback",
+        network.name, arguments.engine, arguments.runs, arguments.batch
+    );
     println!("{:<34} {:>9} {:>9} {:>9} {:>10} {:>10} {:>6}", "", "median", "min", "max", "sent", "received", "trips");
     for (name, [median, least, most], cost, sessions) in rows {
         println!(

@@ -52,14 +52,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let count = arguments.images as f64;
     preparation.seconds /= count;
 
-    println!("{:>5}  {:>5}  {:>7}  {:>5}  {:>10}  {:>9}  {:>8}  {:>8}", "image", "digit", "private", "plain", "logits off", "online", "sent", "received");
+    println!(
+        "{:>5}  {:>5}  {:>7}  {:>5}  {:>10}  {:>9}  {:>8}  {:>8}",
+        "image", "digit", "private", "plain", "logits off", "online", "sent", "received"
+    );
     let mut disagreements = 0;
     let mut online = PhaseStatistics::default();
     for index in 0..arguments.images {
         let image = images.index_axis(Axis(0), index).to_owned();
         let plain: Vec<f32> = expected.row(index).to_vec();
         let inference = model.infer(&image).await?;
-        let difference = inference.logits.iter().zip(&plain).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max);
+        let difference =
+            inference.logits.iter().zip(&plain).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max);
         let agrees = inference.class == class(&plain) && difference <= TOLERANCE;
         disagreements += usize::from(!agrees);
         println!(
@@ -77,11 +81,28 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
 
     println!("\nper inference       time        sent    received   round trips");
     let row = |name: &str, seconds: f64, sent: f64, received: f64, trips: f64| {
-        println!("{name:<14} {:>6.1} ms  {:>7.0} kB  {:>7.0} kB  {trips:>12.1}", seconds * 1e3, sent / 1e3, received / 1e3);
+        println!(
+            "{name:<14} {:>6.1} ms  {:>7.0} kB  {:>7.0} kB  {trips:>12.1}",
+            seconds * 1e3,
+            sent / 1e3,
+            received / 1e3
+        );
     };
     let share = |bytes: u64| bytes as f64 / count;
-    row("preprocessing", preparation.seconds, share(preparation.bytes_sent), share(preparation.bytes_received), f64::from(preparation.round_trips) / count);
-    row("online", online.seconds / count, share(online.bytes_sent), share(online.bytes_received), f64::from(online.round_trips) / count);
+    row(
+        "preprocessing",
+        preparation.seconds,
+        share(preparation.bytes_sent),
+        share(preparation.bytes_received),
+        f64::from(preparation.round_trips) / count,
+    );
+    row(
+        "online",
+        online.seconds / count,
+        share(online.bytes_sent),
+        share(online.bytes_received),
+        f64::from(online.round_trips) / count,
+    );
     let agreeing = arguments.images - disagreements;
     println!("\n{agreeing} of {} private answers agree with plain inference", arguments.images);
     server.stop().await;

@@ -58,7 +58,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let count = arguments.count.unwrap_or(available);
     ensure!((1..=available).contains(&count), "there are {available} images");
 
-    let compiled = local_server::compile_network(&read(&arguments.model)?, &images::images(&read(&arguments.calibration)?)?)?;
+    let compiled =
+        local_server::compile_network(&read(&arguments.model)?, &images::images(&read(&arguments.calibration)?)?)?;
     let server = local_server::LocalServer::start("network", &compiled).await?;
     let client = Client::connect(&server.url).await?;
     let model = client.model("network").await?;

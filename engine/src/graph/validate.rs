@@ -53,44 +53,27 @@ impl Graph {
     pub fn validate(&self) -> Result<(), GraphError> {
         let whole = |reason: String| Err(GraphError::Whole(reason));
         if self.layers.len() > MAX_LAYERS {
-            return whole(format!(
-                "{} layers; at most {MAX_LAYERS} are supported",
-                self.layers.len()
-            ));
+            return whole(format!("{} layers; at most {MAX_LAYERS} are supported", self.layers.len()));
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            self.check_layer(index, layer)
-                .map_err(|reason| GraphError::Layer {
-                    index,
-                    name: layer.name.clone(),
-                    reason,
-                })?;
+            self.check_layer(index, layer).map_err(|reason| GraphError::Layer {
+                index,
+                name: layer.name.clone(),
+                reason,
+            })?;
         }
-        let (Some(input), Some(output)) = (self.layers.first(), self.layers.get(self.output))
-        else {
+        let (Some(input), Some(output)) = (self.layers.first(), self.layers.get(self.output)) else {
             return whole("the output is not one of the layers".to_owned());
         };
-        let ends = [
-            ("input", &self.input_dimensions, input),
-            ("output", &self.output_dimensions, output),
-        ];
+        let ends = [("input", &self.input_dimensions, input), ("output", &self.output_dimensions, output)];
         for (end, dimensions, layer) in ends {
-            let count = dimensions
-                .iter()
-                .try_fold(1_usize, |count, &dimension| count.checked_mul(dimension));
+            let count = dimensions.iter().try_fold(1_usize, |count, &dimension| count.checked_mul(dimension));
             if count != Some(layer.shape.elements()) {
-                return whole(format!(
-                    "{end} dimensions {dimensions:?} do not have the elements of {}",
-                    layer.shape
-                ));
+                return whole(format!("{end} dimensions {dimensions:?} do not have the elements of {}", layer.shape));
             }
         }
         if !self.labels.is_empty() && self.labels.len() != output.shape.elements() {
-            return whole(format!(
-                "{} labels for {} outputs",
-                self.labels.len(),
-                output.shape.elements()
-            ));
+            return whole(format!("{} labels for {} outputs", self.labels.len(), output.shape.elements()));
         }
         Ok(())
     }
@@ -100,9 +83,7 @@ impl Graph {
         let mut shapes = Vec::with_capacity(layer.inputs.len());
         for &input in &layer.inputs {
             if input >= index {
-                return Err(format!(
-                    "takes the value of layer {input}, which does not come before it"
-                ));
+                return Err(format!("takes the value of layer {input}, which does not come before it"));
             }
             shapes.push(self.layers[input].shape);
         }
@@ -131,33 +112,15 @@ impl Graph {
                 check_numbers("map", map, input.elements())?;
                 input
             }
-            Operator::Quadratic {
-                square,
-                linear,
-                constant,
-            } => {
+            Operator::Quadratic { square, linear, constant } => {
                 check_numbers("square coefficients", square, input.channels)?;
                 check_numbers("linear coefficients", linear, input.channels)?;
                 check_numbers("constants", constant, input.channels)?;
                 input
             }
-            Operator::AveragePool {
-                kernel,
-                stride,
-                padding,
-                ..
-            }
-            | Operator::SumPool {
-                kernel,
-                stride,
-                padding,
-            } => {
-                if padding.top.max(padding.bottom) >= kernel[0]
-                    || padding.left.max(padding.right) >= kernel[1]
-                {
-                    return Err(format!(
-                        "padding {padding:?} is not smaller than the kernel {kernel:?}"
-                    ));
+            Operator::AveragePool { kernel, stride, padding, .. } | Operator::SumPool { kernel, stride, padding } => {
+                if padding.top.max(padding.bottom) >= kernel[0] || padding.left.max(padding.right) >= kernel[1] {
+                    return Err(format!("padding {padding:?} is not smaller than the kernel {kernel:?}"));
                 }
                 windows(input, *padding, *kernel, *stride, [1, 1])?
             }
@@ -169,10 +132,7 @@ impl Graph {
             Operator::Input | Operator::Add => layer.shape,
         };
         if expected != layer.shape {
-            return Err(format!(
-                "has shape {}, but computes {expected} from {input}",
-                layer.shape
-            ));
+            return Err(format!("has shape {}, but computes {expected} from {input}", layer.shape));
         }
         Ok(())
     }
@@ -180,25 +140,17 @@ impl Graph {
 
 /// Checks that a shape is not empty and of bounded size.
 fn check_size(shape: Shape) -> Result<(), String> {
-    let elements = shape
-        .channels
-        .checked_mul(shape.height)
-        .and_then(|area| area.checked_mul(shape.width));
+    let elements = shape.channels.checked_mul(shape.height).and_then(|area| area.checked_mul(shape.width));
     match elements {
         Some(1..=MAX_LAYER_ELEMENTS) => Ok(()),
-        _ => Err(format!(
-            "shape {shape} must have 1 to {MAX_LAYER_ELEMENTS} elements"
-        )),
+        _ => Err(format!("shape {shape} must have 1 to {MAX_LAYER_ELEMENTS} elements")),
     }
 }
 
 /// Checks the length of a list of coefficients, and that they are finite. Does not print them.
 fn check_numbers(what: &str, numbers: &[f64], expected: usize) -> Result<(), String> {
     if numbers.len() != expected {
-        return Err(format!(
-            "{what}: {} numbers where {expected} are needed",
-            numbers.len()
-        ));
+        return Err(format!("{what}: {} numbers where {expected} are needed", numbers.len()));
     }
     match numbers.iter().position(|number| !number.is_finite()) {
         Some(position) => Err(format!("{what}: number {position} is not finite")),
@@ -207,36 +159,18 @@ fn check_numbers(what: &str, numbers: &[f64], expected: usize) -> Result<(), Str
 }
 
 fn check_linear(linear: &FloatLinear, input: Shape) -> Result<(), String> {
-    let LinearShape {
-        input: declared,
-        output,
-        groups,
-        kernel,
-        stride,
-        padding,
-        dilation,
-    } = linear.shape;
+    let LinearShape { input: declared, output, groups, kernel, stride, padding, dilation } = linear.shape;
     if declared != input {
-        return Err(format!(
-            "is built for an input of {declared}, but takes {input}"
-        ));
+        return Err(format!("is built for an input of {declared}, but takes {input}"));
     }
     check_size(output)?;
-    let divisible = groups > 0
-        && input.channels.is_multiple_of(groups)
-        && output.channels.is_multiple_of(groups);
+    let divisible = groups > 0 && input.channels.is_multiple_of(groups) && output.channels.is_multiple_of(groups);
     if !divisible {
-        return Err(format!(
-            "{groups} groups for {} and {} channels",
-            input.channels, output.channels
-        ));
+        return Err(format!("{groups} groups for {} and {} channels", input.channels, output.channels));
     }
     let computed = windows(input, padding, kernel, stride, dilation)?;
     if (computed.height, computed.width) != (output.height, output.width) {
-        return Err(format!(
-            "computes {}x{} values per channel, not {output}",
-            computed.height, computed.width
-        ));
+        return Err(format!("computes {}x{} values per channel, not {output}", computed.height, computed.width));
     }
     let weights = output
         .channels
@@ -252,23 +186,11 @@ fn check_linear(linear: &FloatLinear, input: Shape) -> Result<(), String> {
 
 /// Shape of an image with zeros around it.
 fn padded(input: Shape, padding: Padding) -> Result<Shape, String> {
-    let Padding {
-        top,
-        left,
-        bottom,
-        right,
-    } = padding;
-    if [top, left, bottom, right]
-        .iter()
-        .any(|&amount| amount > MAX_EXTENT)
-    {
+    let Padding { top, left, bottom, right } = padding;
+    if [top, left, bottom, right].iter().any(|&amount| amount > MAX_EXTENT) {
         return Err(format!("padding {padding:?} is larger than {MAX_EXTENT}"));
     }
-    let shape = Shape::new(
-        input.channels,
-        input.height + top + bottom,
-        input.width + left + right,
-    );
+    let shape = Shape::new(input.channels, input.height + top + bottom, input.width + left + right);
     check_size(shape)?;
     Ok(shape)
 }
@@ -283,26 +205,15 @@ fn windows(
 ) -> Result<Shape, String> {
     let image = padded(input, padding)?;
     let extents = kernel.iter().chain(&stride).chain(&dilation);
-    if extents
-        .into_iter()
-        .any(|extent| !(1..=MAX_EXTENT).contains(extent))
-    {
-        return Err(format!(
-            "kernel {kernel:?}, stride {stride:?}, dilation {dilation:?} must be 1 to {MAX_EXTENT}"
-        ));
+    if extents.into_iter().any(|extent| !(1..=MAX_EXTENT).contains(extent)) {
+        return Err(format!("kernel {kernel:?}, stride {stride:?}, dilation {dilation:?} must be 1 to {MAX_EXTENT}"));
     }
     let count = |size: usize, axis: usize| {
-        let extent = (kernel[axis] - 1)
-            .saturating_mul(dilation[axis])
-            .saturating_add(1);
+        let extent = (kernel[axis] - 1).saturating_mul(dilation[axis]).saturating_add(1);
         let room = size.checked_sub(extent).ok_or_else(|| {
             format!("kernel {kernel:?} with dilation {dilation:?} is larger than the padded image {image}")
         })?;
         Ok::<_, String>(room / stride[axis] + 1)
     };
-    Ok(Shape::new(
-        input.channels,
-        count(image.height, 0)?,
-        count(image.width, 1)?,
-    ))
+    Ok(Shape::new(input.channels, count(image.height, 0)?, count(image.width, 1)?))
 }

@@ -40,10 +40,7 @@ pub enum OnnxError {
         reason: String,
     },
     /// A node uses an operator that is not supported at all.
-    #[error(
-        "node `{node}`: operator `{operator}` is not supported; supported are {}",
-        SupportedOperators
-    )]
+    #[error("node `{node}`: operator `{operator}` is not supported; supported are {}", SupportedOperators)]
     UnsupportedOperator {
         /// Name of the node, or of its output if it has none.
         node: String,

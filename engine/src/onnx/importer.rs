@@ -33,45 +33,28 @@ impl Importer {
             materialised: HashMap::new(),
         };
         let shape = shape::layer_shape(input_dims);
-        importer.layers.push(Layer {
-            name: input_name.to_owned(),
-            operator: Operator::Input,
-            inputs: vec![],
-            shape,
-        });
+        importer.layers.push(Layer { name: input_name.to_owned(), operator: Operator::Input, inputs: vec![], shape });
         let input = importer.identity(0, input_dims.to_vec());
-        importer
-            .values
-            .insert(input_name.to_owned(), Value::Activation(input));
+        importer.values.insert(input_name.to_owned(), Value::Activation(input));
         importer
     }
 
     /// Reads the constants of the file.
     pub fn read_initializers(&mut self, graph: &GraphProto) -> Result<(), OnnxError> {
         for proto in &graph.initializer {
-            let error = |reason| OnnxError::Initializer {
-                name: proto.name.clone(),
-                reason,
-            };
+            let error = |reason| OnnxError::Initializer { name: proto.name.clone(), reason };
             let constant = tensor::read(proto).map_err(error)?;
             self.charge(constant.len()).map_err(error)?;
-            self.values
-                .insert(proto.name.clone(), Value::Constant(Arc::new(constant)));
+            self.values.insert(proto.name.clone(), Value::Constant(Arc::new(constant)));
         }
         Ok(())
     }
 
     /// Reads a node whose inputs have been read.
     pub fn read_node(&mut self, proto: &NodeProto) -> Result<(), OnnxError> {
-        let known = operators::SUPPORTED_OPERATORS
-            .iter()
-            .find(|operator| operator.name == proto.op_type);
+        let known = operators::SUPPORTED_OPERATORS.iter().find(|operator| operator.name == proto.op_type);
         let Some(known) = known.filter(|_| is_default_domain(&proto.domain)) else {
-            let domain = if is_default_domain(&proto.domain) {
-                String::new()
-            } else {
-                format!("{}.", proto.domain)
-            };
+            let domain = if is_default_domain(&proto.domain) { String::new() } else { format!("{}.", proto.domain) };
             return Err(OnnxError::UnsupportedOperator {
                 node: display_name(proto),
                 operator: format!("{domain}{}", proto.op_type),
@@ -97,9 +80,9 @@ impl Importer {
         let find = |name: &String| match self.values.get(name) {
             _ if name.is_empty() => Ok(None),
             Some(value) => Ok(Some(value.clone())),
-            None => Err(format!(
-                "takes `{name}`, which is no input, initializer or supported output of an earlier node"
-            )),
+            None => {
+                Err(format!("takes `{name}`, which is no input, initializer or supported output of an earlier node"))
+            }
         };
         proto.input.iter().map(find).collect()
     }
@@ -117,8 +100,7 @@ impl Importer {
     /// Counts elements about to be allocated.
     pub fn charge(&mut self, elements: usize) -> Result<(), String> {
         let rest = self.budget.checked_sub(elements);
-        self.budget =
-            rest.ok_or("makes too many elements of constants for the size of the file")?;
+        self.budget = rest.ok_or("makes too many elements of constants for the size of the file")?;
         Ok(())
     }
 
@@ -140,9 +122,7 @@ impl Importer {
                 self.batch
             ));
         }
-        shape::element_count(dims)
-            .map(|_| ())
-            .ok_or_else(|| format!("dimensions {dims:?} are too large"))
+        shape::element_count(dims).map(|_| ()).ok_or_else(|| format!("dimensions {dims:?} are too large"))
     }
 
     /// Adds a layer.
@@ -155,23 +135,14 @@ impl Importer {
     ) -> Result<Activation, String> {
         self.check_dims(&dims)?;
         let shape = shape::layer_shape(&dims);
-        self.layers.push(Layer {
-            name: node.name.clone(),
-            operator,
-            inputs,
-            shape,
-        });
+        self.layers.push(Layer { name: node.name.clone(), operator, inputs, shape });
         Ok(self.identity(self.layers.len() - 1, dims))
     }
 
     /// The value of a layer under the given dimensions.
     fn identity(&self, layer: LayerId, dims: Vec<usize>) -> Activation {
         let name = self.layers[layer].name.clone();
-        Activation {
-            polynomial: Arc::new(Polynomial::identity(layer)),
-            dims,
-            name,
-        }
+        Activation { polynomial: Arc::new(Polynomial::identity(layer)), dims, name }
     }
 
     /// The layer that holds a value: an elementwise polynomial becomes a layer the first time.
@@ -189,20 +160,16 @@ impl Importer {
             shape: self.layers[base].shape,
         });
         let layer = self.layers.len() - 1;
-        self.materialised
-            .entry(base)
-            .or_default()
-            .push((activation.polynomial.clone(), layer));
+        self.materialised.entry(base).or_default().push((activation.polynomial.clone(), layer));
         Ok(layer)
     }
 
     /// The same value in terms of the layer that already holds it, if there is one.
     pub fn rebased(&self, activation: &Activation) -> Activation {
         match self.find_layer(&activation.polynomial) {
-            Some(layer) => Activation {
-                name: activation.name.clone(),
-                ..self.identity(layer, activation.dims.clone())
-            },
+            Some(layer) => {
+                Activation { name: activation.name.clone(), ..self.identity(layer, activation.dims.clone()) }
+            }
             None => activation.clone(),
         }
     }
@@ -212,32 +179,18 @@ impl Importer {
             return Some(polynomial.base);
         }
         let known = self.materialised.get(&polynomial.base)?;
-        known
-            .iter()
-            .find(|(known, _)| **known == *polynomial)
-            .map(|(_, layer)| *layer)
+        known.iter().find(|(known, _)| **known == *polynomial).map(|(_, layer)| *layer)
     }
 
     /// The same elements in the same order under other dimensions, with a layer only if the shape changes.
-    pub fn reshaped(
-        &mut self,
-        node: &Node<'_>,
-        value: &Activation,
-        dims: Vec<usize>,
-    ) -> Result<Activation, String> {
+    pub fn reshaped(&mut self, node: &Node<'_>, value: &Activation, dims: Vec<usize>) -> Result<Activation, String> {
         self.check_dims(&dims)?;
         let elements = |dims: &[usize]| shape::element_count(dims);
         if elements(&dims) != elements(&value.dims) {
-            return Err(format!(
-                "dimensions {:?} cannot become {dims:?}",
-                value.dims
-            ));
+            return Err(format!("dimensions {:?} cannot become {dims:?}", value.dims));
         }
         if shape::layer_shape(&dims) == self.shape(value.polynomial.base) {
-            return Ok(Activation {
-                dims,
-                ..value.clone()
-            });
+            return Ok(Activation { dims, ..value.clone() });
         }
         let layer = self.materialise(value)?;
         self.push(node, Operator::Reshape, vec![layer], dims)

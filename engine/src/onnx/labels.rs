@@ -33,13 +33,7 @@ fn parse(text: &str) -> Vec<String> {
     }
     if let Ok(labels) = serde_json::from_str::<BTreeMap<usize, String>>(text) {
         let complete = labels.keys().enumerate().all(|(index, &key)| index == key);
-        return if complete {
-            labels.into_values().collect()
-        } else {
-            Vec::new()
-        };
+        return if complete { labels.into_values().collect() } else { Vec::new() };
     }
-    text.split(',')
-        .map(|label| label.trim().to_owned())
-        .collect()
+    text.split(',').map(|label| label.trim().to_owned()).collect()
 }

@@ -58,12 +58,9 @@ pub fn load_file(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
 /// If the bytes are no ONNX model, if the model uses what is not supported, or if it is inconsistent.
 pub fn load(bytes: &[u8]) -> Result<Graph, OnnxError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(OnnxError::FileTooLarge {
-            limit: MAX_FILE_BYTES,
-        });
+        return Err(OnnxError::FileTooLarge { limit: MAX_FILE_BYTES });
     }
     preflight::check(bytes)?;
-    let model = schema::ModelProto::decode(bytes)
-        .map_err(|error| OnnxError::Malformed(error.to_string()))?;
+    let model = schema::ModelProto::decode(bytes).map_err(|error| OnnxError::Malformed(error.to_string()))?;
     import::import(&model, bytes.len())
 }

@@ -37,21 +37,13 @@ pub(super) struct Node<'a> {
 /// The name by which messages call a node: exporters may leave the name empty, never the output's.
 pub(super) fn display_name(proto: &NodeProto) -> String {
     let names = std::iter::once(&proto.name).chain(&proto.output);
-    names
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .cloned()
-        .unwrap_or_else(|| "unnamed".to_owned())
+    names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_else(|| "unnamed".to_owned())
 }
 
 impl<'a> Node<'a> {
     /// A node whose inputs have been looked up.
     pub fn new(proto: &'a NodeProto, inputs: Vec<Option<Value>>) -> Self {
-        Self {
-            name: display_name(proto),
-            inputs,
-            proto,
-        }
+        Self { name: display_name(proto), inputs, proto }
     }
 
     /// The operator.
@@ -71,9 +63,9 @@ impl<'a> Node<'a> {
     pub fn activation(&self, index: usize) -> Result<&Activation, String> {
         match self.input(index)? {
             Value::Activation(activation) => Ok(activation),
-            Value::Constant(_) => Err(format!(
-                "input {index} must be a layer's value, not a constant, where another input is one"
-            )),
+            Value::Constant(_) => {
+                Err(format!("input {index} must be a layer's value, not a constant, where another input is one"))
+            }
         }
     }
 
@@ -91,8 +83,7 @@ impl<'a> Node<'a> {
 
     /// A constant input that must be there.
     pub fn required_constant(&self, index: usize, what: &str) -> Result<&Arc<Constant>, String> {
-        self.constant(index, what)?
-            .ok_or_else(|| format!("{what} (input {index}) is missing"))
+        self.constant(index, what)?.ok_or_else(|| format!("{what} (input {index}) is missing"))
     }
 
     /// Integers that came as an attribute in old operator sets and come as an input in new ones.
@@ -101,68 +92,47 @@ impl<'a> Node<'a> {
             return Ok(Some(values.to_vec()));
         }
         let constant = self.constant(input, attribute)?;
-        constant
-            .map(|constant| constant.integers().map(<[i64]>::to_vec))
-            .transpose()
+        constant.map(|constant| constant.integers().map(<[i64]>::to_vec)).transpose()
     }
 
     /// Refuses attributes that are not in `known`: they might change what the node computes.
     pub fn check_attributes(&self, known: &[&str]) -> Result<(), String> {
-        match self
-            .proto
-            .attribute
-            .iter()
-            .find(|attribute| !known.contains(&attribute.name.as_str()))
-        {
+        match self.proto.attribute.iter().find(|attribute| !known.contains(&attribute.name.as_str())) {
             None => Ok(()),
-            Some(attribute) if known.is_empty() => Err(format!(
-                "attribute `{}` is not supported; none is",
-                attribute.name
-            )),
-            Some(attribute) => Err(format!(
-                "attribute `{}` is not supported; supported are {}",
-                attribute.name,
-                known.join(", ")
-            )),
+            Some(attribute) if known.is_empty() => {
+                Err(format!("attribute `{}` is not supported; none is", attribute.name))
+            }
+            Some(attribute) => {
+                Err(format!("attribute `{}` is not supported; supported are {}", attribute.name, known.join(", ")))
+            }
         }
     }
 
     /// An integer attribute.
     pub fn int(&self, name: &str) -> Result<Option<i64>, String> {
-        Ok(self
-            .attribute(name, attribute_kind::INT)?
-            .map(|attribute| attribute.i))
+        Ok(self.attribute(name, attribute_kind::INT)?.map(|attribute| attribute.i))
     }
 
     /// A float attribute.
     pub fn float(&self, name: &str) -> Result<Option<f64>, String> {
-        Ok(self
-            .attribute(name, attribute_kind::FLOAT)?
-            .map(|attribute| f64::from(attribute.f)))
+        Ok(self.attribute(name, attribute_kind::FLOAT)?.map(|attribute| f64::from(attribute.f)))
     }
 
     /// An attribute that is a list of integers.
     pub fn ints(&self, name: &str) -> Result<Option<&'a [i64]>, String> {
-        Ok(self
-            .attribute(name, attribute_kind::INTS)?
-            .map(|attribute| attribute.ints.as_slice()))
+        Ok(self.attribute(name, attribute_kind::INTS)?.map(|attribute| attribute.ints.as_slice()))
     }
 
     /// An attribute that is a list of floats.
     pub fn floats(&self, name: &str) -> Result<Option<&'a [f32]>, String> {
-        Ok(self
-            .attribute(name, attribute_kind::FLOATS)?
-            .map(|attribute| attribute.floats.as_slice()))
+        Ok(self.attribute(name, attribute_kind::FLOATS)?.map(|attribute| attribute.floats.as_slice()))
     }
 
     /// A string attribute.
     pub fn string(&self, name: &str) -> Result<Option<&'a str>, String> {
         let attribute = self.attribute(name, attribute_kind::STRING)?;
         attribute
-            .map(|attribute| {
-                std::str::from_utf8(&attribute.s)
-                    .map_err(|_| format!("attribute `{name}` is not UTF-8"))
-            })
+            .map(|attribute| std::str::from_utf8(&attribute.s).map_err(|_| format!("attribute `{name}` is not UTF-8")))
             .transpose()
     }
 
@@ -170,23 +140,13 @@ impl<'a> Node<'a> {
     pub fn tensor(&self, name: &str) -> Result<Option<&'a TensorProto>, String> {
         let attribute = self.attribute(name, attribute_kind::TENSOR)?;
         attribute
-            .map(|attribute| {
-                attribute
-                    .t
-                    .as_ref()
-                    .ok_or_else(|| format!("attribute `{name}` has no tensor"))
-            })
+            .map(|attribute| attribute.t.as_ref().ok_or_else(|| format!("attribute `{name}` has no tensor")))
             .transpose()
     }
 
     /// The attribute of that name, after a check of its type, which some old exporters leave unset.
     fn attribute(&self, name: &str, kind: i32) -> Result<Option<&'a AttributeProto>, String> {
-        match self
-            .proto
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == name)
-        {
+        match self.proto.attribute.iter().find(|attribute| attribute.name == name) {
             Some(attribute) if attribute.kind != kind && attribute.kind != 0 => {
                 Err(format!("attribute `{name}` has the wrong type"))
             }

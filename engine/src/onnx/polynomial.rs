@@ -37,12 +37,7 @@ pub(super) struct Activation {
 impl Polynomial {
     /// `x` itself.
     pub fn identity(base: LayerId) -> Self {
-        Self {
-            base,
-            square: vec![0.0],
-            linear: vec![1.0],
-            constant: vec![0.0],
-        }
+        Self { base, square: vec![0.0], linear: vec![1.0], constant: vec![0.0] }
     }
 
     /// Number of coefficients that are stored.
@@ -78,10 +73,7 @@ impl Polynomial {
 
     /// This plus one constant per channel.
     pub fn shifted(&self, addend: &[f64]) -> Self {
-        Self {
-            constant: zip(&self.constant, addend, |a, b| a + b),
-            ..self.clone()
-        }
+        Self { constant: zip(&self.constant, addend, |a, b| a + b), ..self.clone() }
     }
 
     /// This times one factor per channel.
@@ -106,17 +98,11 @@ impl Polynomial {
         }
         let times = |a: &[f64], b: &[f64]| zip(a, b, |a, b| a * b);
         let plus = |a: &[f64], b: &[f64]| zip(a, b, |a, b| a + b);
-        let outer = plus(
-            &times(&self.square, &other.constant),
-            &times(&self.constant, &other.square),
-        );
+        let outer = plus(&times(&self.square, &other.constant), &times(&self.constant, &other.square));
         Some(Self {
             base: self.base,
             square: plus(&outer, &times(&self.linear, &other.linear)),
-            linear: plus(
-                &times(&self.linear, &other.constant),
-                &times(&self.constant, &other.linear),
-            ),
+            linear: plus(&times(&self.linear, &other.constant), &times(&self.constant, &other.linear)),
             constant: times(&self.constant, &other.constant),
         })
     }
@@ -134,10 +120,7 @@ impl Polynomial {
                 constant: expand(&self.constant),
             }
         } else {
-            Operator::Affine {
-                scale: expand(&self.linear),
-                shift: expand(&self.constant),
-            }
+            Operator::Affine { scale: expand(&self.linear), shift: expand(&self.constant) }
         }
     }
 }
@@ -147,10 +130,6 @@ fn zip(left: &[f64], right: &[f64], operation: impl Fn(f64, f64) -> f64) -> Vec<
     match (left, right) {
         ([a], _) => right.iter().map(|&b| operation(*a, b)).collect(),
         (_, [b]) => left.iter().map(|&a| operation(a, *b)).collect(),
-        _ => left
-            .iter()
-            .zip(right)
-            .map(|(&a, &b)| operation(a, b))
-            .collect(),
+        _ => left.iter().zip(right).map(|(&a, &b)| operation(a, b)).collect(),
     }
 }

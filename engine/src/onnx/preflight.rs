@@ -44,10 +44,7 @@ impl Level {
 
     /// Whether a length-delimited field holds packed integers.
     fn is_packed_integers(self, field: u64) -> bool {
-        matches!(
-            (self, field),
-            (Self::Tensor, 1 | 5 | 7) | (Self::Attribute, 8)
-        )
+        matches!((self, field), (Self::Tensor, 1 | 5 | 7) | (Self::Attribute, 8))
     }
 }
 
@@ -95,9 +92,7 @@ fn walk(mut message: &[u8], level: Level, counters: &mut Counters) -> Result<(),
                 }
             }
             wire_type => {
-                return Err(OnnxError::Malformed(format!(
-                    "wire type {wire_type} is not supported"
-                )));
+                return Err(OnnxError::Malformed(format!("wire type {wire_type} is not supported")));
             }
         }
     }
@@ -105,9 +100,7 @@ fn walk(mut message: &[u8], level: Level, counters: &mut Counters) -> Result<(),
 }
 
 fn take<'a>(message: &mut &'a [u8], length: u64) -> Result<&'a [u8], OnnxError> {
-    let parts = usize::try_from(length)
-        .ok()
-        .and_then(|length| message.split_at_checked(length));
+    let parts = usize::try_from(length).ok().and_then(|length| message.split_at_checked(length));
     let (content, rest) = parts.ok_or_else(truncated)?;
     *message = rest;
     Ok(content)

@@ -156,10 +156,7 @@ pub(super) mod data_type {
             "complex128",
             "bfloat16",
         ];
-        usize::try_from(code)
-            .ok()
-            .and_then(|code| NAMES.get(code).copied())
-            .unwrap_or("of an unknown type")
+        usize::try_from(code).ok().and_then(|code| NAMES.get(code).copied()).unwrap_or("of an unknown type")
     }
 }
 

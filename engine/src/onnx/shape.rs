@@ -13,9 +13,7 @@ pub(super) fn element_count(dims: &[usize]) -> Option<usize> {
     if dims.contains(&0) {
         return Some(0);
     }
-    dims.iter()
-        .try_fold(1_usize, |product, &dim| product.checked_mul(dim))
-        .filter(|&count| count <= MAX_ELEMENTS)
+    dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim)).filter(|&count| count <= MAX_ELEMENTS)
 }
 
 /// The layer shape of a value with the given dimensions, batch first.
@@ -75,18 +73,12 @@ pub(super) fn broadcast_indices(
 /// The dimensions of an elementwise operation on two tensors.
 pub(super) fn broadcast(left: &[usize], right: &[usize]) -> Result<Vec<usize>, String> {
     let rank = left.len().max(right.len());
-    let dim = |dims: &[usize], axis: usize| {
-        (axis + dims.len())
-            .checked_sub(rank)
-            .map_or(1, |index| dims[index])
-    };
+    let dim = |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |index| dims[index]);
     (0..rank)
         .map(|axis| match (dim(left, axis), dim(right, axis)) {
             (a, b) if a == b || b == 1 => Ok(a),
             (1, b) => Ok(b),
-            _ => Err(format!(
-                "tensors of dimensions {left:?} and {right:?} cannot be broadcast"
-            )),
+            _ => Err(format!("tensors of dimensions {left:?} and {right:?} cannot be broadcast")),
         })
         .collect()
 }
@@ -94,11 +86,7 @@ pub(super) fn broadcast(left: &[usize], right: &[usize]) -> Result<Vec<usize>, S
 /// An axis counted from the end if it is negative; `limit` is the number of valid positions.
 pub(super) fn axis(axis: i64, limit: usize) -> Result<usize, String> {
     let signed_limit = limit as i64;
-    let resolved = if axis < 0 {
-        axis.checked_add(signed_limit)
-    } else {
-        Some(axis)
-    };
+    let resolved = if axis < 0 { axis.checked_add(signed_limit) } else { Some(axis) };
     match resolved {
         Some(resolved) if (0..signed_limit).contains(&resolved) => Ok(resolved as usize),
         _ => Err(format!("axis {axis} is outside of {limit} dimensions")),
@@ -106,17 +94,10 @@ pub(super) fn axis(axis: i64, limit: usize) -> Result<usize, String> {
 }
 
 /// Dimensions after `Reshape` to `target`, with 0 for a kept and -1 for an inferred dimension.
-pub(super) fn reshape(
-    dims: &[usize],
-    target: &[i64],
-    allow_zero: bool,
-) -> Result<Vec<usize>, String> {
+pub(super) fn reshape(dims: &[usize], target: &[i64], allow_zero: bool) -> Result<Vec<usize>, String> {
     let mismatch = || format!("dimensions {dims:?} cannot be reshaped to {target:?}");
     if target.len() > MAX_RANK {
-        return Err(format!(
-            "{} dimensions; at most {MAX_RANK} are supported",
-            target.len()
-        ));
+        return Err(format!("{} dimensions; at most {MAX_RANK} are supported", target.len()));
     }
     let mut inferred = None;
     let mut result = Vec::with_capacity(target.len());
@@ -145,13 +126,8 @@ pub(super) fn reshape(
 
 /// Dimensions after `Flatten` at `at`, which may also be the number of dimensions.
 pub(super) fn flatten(dims: &[usize], at: i64) -> Result<Vec<usize>, String> {
-    let at = if at == dims.len() as i64 {
-        dims.len()
-    } else {
-        axis(at, dims.len())?
-    };
-    let count =
-        |dims| element_count(dims).ok_or_else(|| format!("dimensions {dims:?} are too large"));
+    let at = if at == dims.len() as i64 { dims.len() } else { axis(at, dims.len())? };
+    let count = |dims| element_count(dims).ok_or_else(|| format!("dimensions {dims:?} are too large"));
     Ok(vec![count(&dims[..at])?, count(&dims[at..])?])
 }
 
@@ -160,17 +136,11 @@ pub(super) fn squeeze(dims: &[usize], axes: Option<&[i64]>) -> Result<Vec<usize>
     let Some(axes) = axes else {
         return Ok(dims.iter().copied().filter(|&dim| dim != 1).collect());
     };
-    let axes = axes
-        .iter()
-        .map(|&entry| axis(entry, dims.len()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let axes = axes.iter().map(|&entry| axis(entry, dims.len())).collect::<Result<Vec<_>, _>>()?;
     if let Some(&wrong) = axes.iter().find(|&&axis| dims[axis] != 1) {
         return Err(format!("axis {wrong} of dimensions {dims:?} is not 1"));
     }
-    let kept = dims
-        .iter()
-        .enumerate()
-        .filter(|(axis, _)| !axes.contains(axis));
+    let kept = dims.iter().enumerate().filter(|(axis, _)| !axes.contains(axis));
     Ok(kept.map(|(_, &dim)| dim).collect())
 }
 
@@ -178,9 +148,7 @@ pub(super) fn squeeze(dims: &[usize], axes: Option<&[i64]>) -> Result<Vec<usize>
 pub(super) fn unsqueeze(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
     let rank = dims.len().saturating_add(axes.len());
     if rank > MAX_RANK {
-        return Err(format!(
-            "{rank} dimensions; at most {MAX_RANK} are supported"
-        ));
+        return Err(format!("{rank} dimensions; at most {MAX_RANK} are supported"));
     }
     let mut inserted = vec![false; rank];
     for &entry in axes {
@@ -190,10 +158,7 @@ pub(super) fn unsqueeze(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, Stri
         }
     }
     let mut kept = dims.iter();
-    Ok(inserted
-        .iter()
-        .filter_map(|&new| if new { Some(1) } else { kept.next().copied() })
-        .collect())
+    Ok(inserted.iter().filter_map(|&new| if new { Some(1) } else { kept.next().copied() }).collect())
 }
 
 /// The axes that `Transpose` takes, in order: all of them reversed if there is no `perm`.
@@ -201,10 +166,7 @@ pub(super) fn permutation(rank: usize, perm: Option<&[i64]>) -> Result<Vec<usize
     let Some(perm) = perm else {
         return Ok((0..rank).rev().collect());
     };
-    let axes = perm
-        .iter()
-        .map(|&entry| axis(entry, rank))
-        .collect::<Result<Vec<_>, _>>()?;
+    let axes = perm.iter().map(|&entry| axis(entry, rank)).collect::<Result<Vec<_>, _>>()?;
     if axes.len() != rank || (0..rank).any(|axis| !axes.contains(&axis)) {
         return Err(format!("{perm:?} is not a permutation of {rank} axes"));
     }

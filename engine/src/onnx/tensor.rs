@@ -24,18 +24,12 @@ pub(super) struct Constant {
 impl Constant {
     /// A float tensor.
     pub fn floats(dims: Vec<usize>, values: Vec<f64>) -> Self {
-        Self {
-            dims,
-            values: Values::Float(values),
-        }
+        Self { dims, values: Values::Float(values) }
     }
 
     /// A vector of integers.
     pub fn integer_vector(values: Vec<i64>) -> Self {
-        Self {
-            dims: vec![values.len()],
-            values: Values::Integer(values),
-        }
+        Self { dims: vec![values.len()], values: Values::Integer(values) }
     }
 
     /// Number of elements.
@@ -84,11 +78,9 @@ impl Constant {
 /// Reads a tensor of the file. Nothing is allocated before the data is known to be there.
 pub(super) fn read(tensor: &TensorProto) -> Result<Constant, String> {
     if tensor.data_location == 1 || !tensor.external_data.is_empty() {
-        return Err(
-            "its data lies in another file (external data), which is not supported; \
+        return Err("its data lies in another file (external data), which is not supported; \
                     save the model with all data in one file"
-                .to_owned(),
-        );
+            .to_owned());
     }
     let dims = tensor
         .dims
@@ -96,56 +88,24 @@ pub(super) fn read(tensor: &TensorProto) -> Result<Constant, String> {
         .map(|&dim| usize::try_from(dim).map_err(|_| format!("negative dimension {dim}")))
         .collect::<Result<Vec<_>, _>>()?;
     if dims.len() > shape::MAX_RANK {
-        return Err(format!(
-            "{} dimensions; at most {} are supported",
-            dims.len(),
-            shape::MAX_RANK
-        ));
+        return Err(format!("{} dimensions; at most {} are supported", dims.len(), shape::MAX_RANK));
     }
     let count = element_count(&dims).ok_or_else(|| format!("dimensions {dims:?} are too large"))?;
     let values = match tensor.data_type {
-        data_type::FLOAT => Values::Float(widen(
-            tensor,
-            count,
-            &tensor.float_data,
-            f32::from_le_bytes,
-        )?),
-        data_type::DOUBLE => Values::Float(widen(
-            tensor,
-            count,
-            &tensor.double_data,
-            f64::from_le_bytes,
-        )?),
-        data_type::FLOAT16 => Values::Float(widen(tensor, count, &half_words(tensor)?, |bytes| {
-            Half(u16::from_le_bytes(bytes))
-        })?),
-        data_type::BFLOAT16 => {
-            let words: Vec<BrainFloat> = half_words(tensor)?
-                .into_iter()
-                .map(|Half(bits)| BrainFloat(bits))
-                .collect();
-            Values::Float(widen(tensor, count, &words, |bytes| {
-                BrainFloat(u16::from_le_bytes(bytes))
-            })?)
+        data_type::FLOAT => Values::Float(widen(tensor, count, &tensor.float_data, f32::from_le_bytes)?),
+        data_type::DOUBLE => Values::Float(widen(tensor, count, &tensor.double_data, f64::from_le_bytes)?),
+        data_type::FLOAT16 => {
+            Values::Float(widen(tensor, count, &half_words(tensor)?, |bytes| Half(u16::from_le_bytes(bytes)))?)
         }
-        data_type::INT64 => Values::Integer(widen(
-            tensor,
-            count,
-            &tensor.int64_data,
-            i64::from_le_bytes,
-        )?),
-        data_type::INT32 => Values::Integer(widen(
-            tensor,
-            count,
-            &tensor.int32_data,
-            i32::from_le_bytes,
-        )?),
-        data_type::BOOL => Values::Integer(widen(
-            tensor,
-            count,
-            &tensor.int32_data,
-            |[byte]: [u8; 1]| i32::from(byte),
-        )?),
+        data_type::BFLOAT16 => {
+            let words: Vec<BrainFloat> = half_words(tensor)?.into_iter().map(|Half(bits)| BrainFloat(bits)).collect();
+            Values::Float(widen(tensor, count, &words, |bytes| BrainFloat(u16::from_le_bytes(bytes)))?)
+        }
+        data_type::INT64 => Values::Integer(widen(tensor, count, &tensor.int64_data, i64::from_le_bytes)?),
+        data_type::INT32 => Values::Integer(widen(tensor, count, &tensor.int32_data, i32::from_le_bytes)?),
+        data_type::BOOL => {
+            Values::Integer(widen(tensor, count, &tensor.int32_data, |[byte]: [u8; 1]| i32::from(byte))?)
+        }
         other => {
             return Err(format!(
                 "data type {} is not supported; supported are float16, bfloat16, float32, float64, int32, int64, bool",
@@ -170,24 +130,15 @@ where
     let raw = &tensor.raw_data;
     if raw.is_empty() {
         if typed.len() != count {
-            return Err(format!(
-                "has {} elements where its dimensions need {count}",
-                typed.len()
-            ));
+            return Err(format!("has {} elements where its dimensions need {count}", typed.len()));
         }
         return Ok(typed.iter().map(|&value| Wide::from(value)).collect());
     }
     let (chunks, rest) = raw.as_chunks::<BYTES>();
     if chunks.len() != count || !rest.is_empty() {
-        return Err(format!(
-            "has {} bytes of data where its dimensions need {count} times {BYTES}",
-            raw.len()
-        ));
+        return Err(format!("has {} bytes of data where its dimensions need {count} times {BYTES}", raw.len()));
     }
-    Ok(chunks
-        .iter()
-        .map(|&bytes| Wide::from(from_bytes(bytes)))
-        .collect())
+    Ok(chunks.iter().map(|&bytes| Wide::from(from_bytes(bytes))).collect())
 }
 
 /// Bits of an IEEE half.
@@ -200,11 +151,7 @@ struct BrainFloat(u16);
 
 /// 16-bit floats in the typed field: their bits, one in each `int32_data`.
 fn half_words(tensor: &TensorProto) -> Result<Vec<Half>, String> {
-    let word = |&word: &i32| {
-        u16::try_from(word)
-            .map(Half)
-            .map_err(|_| format!("{word} is not a 16-bit float"))
-    };
+    let word = |&word: &i32| u16::try_from(word).map(Half).map_err(|_| format!("{word} is not a 16-bit float"));
     tensor.int32_data.iter().map(word).collect()
 }
 
@@ -223,10 +170,6 @@ impl From<Half> for f64 {
             31 => Self::NAN,
             exponent => (1.0 + fraction) * 2.0_f64.powi(exponent - 15),
         };
-        if bits >> 15 == 1 {
-            -magnitude
-        } else {
-            magnitude
-        }
+        if bits >> 15 == 1 { -magnitude } else { magnitude }
     }
 }

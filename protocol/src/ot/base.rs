@@ -61,35 +61,23 @@ impl BaseReceiver {
         let mut stream = seed.stream();
         let choices = u128::from(stream.next_u64()) | u128::from(stream.next_u64()) << 64;
         let scalars: Vec<Scalar> = (0..ROWS).map(|_| Scalar::random(&mut stream)).collect();
-        let others: Vec<RistrettoPoint> = (0..ROWS)
-            .map(|_| RistrettoPoint::random(&mut stream))
-            .collect();
+        let others: Vec<RistrettoPoint> = (0..ROWS).map(|_| RistrettoPoint::random(&mut stream)).collect();
 
         let mut message = vec![0; BASE_FIRST_LEN];
-        message
-            .par_chunks_exact_mut(2 * POINT)
-            .zip(scalars.par_iter().zip(&others))
-            .enumerate()
-            .for_each(|(index, (points, (scalar, other)))| {
+        message.par_chunks_exact_mut(2 * POINT).zip(scalars.par_iter().zip(&others)).enumerate().for_each(
+            |(index, (points, (scalar, other)))| {
                 let side = choice(choices, index);
                 let offset = hash_to_point(index, side, other.compress().as_bytes());
                 let own = RistrettoPoint::mul_base(scalar) - offset;
                 let side = Choice::from(side);
                 let (zero, one) = points.split_at_mut(POINT);
-                let select = |one: &_, zero: &_| {
-                    RistrettoPoint::conditional_select(zero, one, side)
-                        .compress()
-                        .to_bytes()
-                };
+                let select =
+                    |one: &_, zero: &_| RistrettoPoint::conditional_select(zero, one, side).compress().to_bytes();
                 zero.copy_from_slice(&select(other, &own));
                 one.copy_from_slice(&select(&own, other));
-            });
-        let receiver = Self {
-            height,
-            choices,
-            scalars,
-            message: message.clone(),
-        };
+            },
+        );
+        let receiver = Self { height, choices, scalars, message: message.clone() };
         (receiver, message)
     }
 
@@ -109,20 +97,12 @@ impl BaseReceiver {
         let point = decode(REPLY, 0, encoding)?;
         let transcript = Transcript::new(self.height, &self.message, encoding);
         let mut keys = Zeroizing::new([Key::default(); ROWS]);
-        keys.par_iter_mut()
-            .zip(&self.scalars)
-            .enumerate()
-            .for_each(|(index, (key, scalar))| {
-                let shared = Zeroizing::new((scalar * point).compress().to_bytes());
-                *key = transcript.base_key(index, choice(self.choices, index), &*shared);
-            });
+        keys.par_iter_mut().zip(&self.scalars).enumerate().for_each(|(index, (key, scalar))| {
+            let shared = Zeroizing::new((scalar * point).compress().to_bytes());
+            *key = transcript.base_key(index, choice(self.choices, index), &*shared);
+        });
         let trees = tree::punctured(self.height, &transcript, self.choices, &keys, corrections);
-        Ok(ExtensionSender::new(
-            self.height,
-            self.choices,
-            trees,
-            &transcript,
-        ))
+        Ok(ExtensionSender::new(self.height, self.choices, trees, &transcript))
     }
 }
 
@@ -146,10 +126,7 @@ pub fn base_send(first_message: &[u8]) -> Result<(ExtensionReceiver, Vec<u8>), O
 ///
 /// # Errors
 /// As [`base_send`].
-pub fn base_send_with(
-    height: TreeHeight,
-    first_message: &[u8],
-) -> Result<(ExtensionReceiver, Vec<u8>), OtError> {
+pub fn base_send_with(height: TreeHeight, first_message: &[u8]) -> Result<(ExtensionReceiver, Vec<u8>), OtError> {
     send_from_seed(height, &Seed::random()?, first_message)
 }
 
@@ -164,29 +141,22 @@ pub(super) fn send_from_seed(
     let transcript = Transcript::new(height, first_message, &own);
 
     let mut keys = Zeroizing::new([[Key::default(); 2]; ROWS]);
-    keys.par_iter_mut()
-        .zip(first_message.par_chunks_exact(2 * POINT))
-        .enumerate()
-        .try_for_each(|(index, (keys, encodings))| {
+    keys.par_iter_mut().zip(first_message.par_chunks_exact(2 * POINT)).enumerate().try_for_each(
+        |(index, (keys, encodings))| {
             let (zero, one) = encodings.split_at(POINT);
-            let points = [
-                decode(FIRST_MESSAGE, 2 * index, zero)?,
-                decode(FIRST_MESSAGE, 2 * index + 1, one)?,
-            ];
+            let points = [decode(FIRST_MESSAGE, 2 * index, zero)?, decode(FIRST_MESSAGE, 2 * index + 1, one)?];
             let offsets = [hash_to_point(index, 0, one), hash_to_point(index, 1, zero)];
             for side in 0..2 {
                 let base = points[side] + offsets[side];
                 if base.is_identity() {
-                    return Err(OtError::IdentityPoint {
-                        message: FIRST_MESSAGE,
-                        index: 2 * index + side,
-                    });
+                    return Err(OtError::IdentityPoint { message: FIRST_MESSAGE, index: 2 * index + side });
                 }
                 let shared = Zeroizing::new((*scalar * base).compress().to_bytes());
                 keys[side] = transcript.base_key(index, side as u8, &*shared);
             }
             Ok(())
-        })?;
+        },
+    )?;
 
     let mut reply = Vec::with_capacity(height.base_reply_len());
     reply.extend_from_slice(&own);

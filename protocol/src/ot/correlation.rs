@@ -23,10 +23,7 @@ pub fn sender_corrections(
 ) {
     let mask = mask(width);
     let count = values.len();
-    assert_eq!(
-        [zero.len(), one.len(), corrections.len(), shares.len()],
-        [count; 4]
-    );
+    assert_eq!([zero.len(), one.len(), corrections.len(), shares.len()], [count; 4]);
     let pads = zero.iter().zip(one);
     let outputs = corrections.iter_mut().zip(shares);
     for (((zero, one), value), (correction, share)) in pads.zip(values).zip(outputs) {
@@ -40,21 +37,12 @@ pub fn sender_corrections(
 ///
 /// `chosen` are its pads. `choices` are packed, lowest bit first, at least as many as there are
 /// pads; `corrections` may have any bits above `width`.
-pub fn receiver_shares(
-    chosen: &[u64],
-    choices: &[u64],
-    corrections: &[u32],
-    width: u32,
-    shares: &mut [u32],
-) {
+pub fn receiver_shares(chosen: &[u64], choices: &[u64], corrections: &[u32], width: u32, shares: &mut [u32]) {
     let mask = mask(width);
     let count = chosen.len();
     assert_eq!([corrections.len(), shares.len()], [count; 2]);
     assert!(choices.len() >= count.div_ceil(64));
-    let groups = chosen
-        .chunks(64)
-        .zip(corrections.chunks(64))
-        .zip(shares.chunks_mut(64));
+    let groups = chosen.chunks(64).zip(corrections.chunks(64)).zip(shares.chunks_mut(64));
     for (((chosen, corrections), shares), word) in groups.zip(choices) {
         let pads = chosen.iter().zip(corrections);
         for (bit, ((pad, correction), share)) in pads.zip(shares).enumerate() {
@@ -80,10 +68,7 @@ mod tests {
         let zero: Vec<u64> = pairs.iter().map(|pair| pair.0).collect();
         let one: Vec<u64> = pairs.iter().map(|pair| pair.1).collect();
         let values: Vec<u32> = pairs.iter().map(|pair| pair.3).collect();
-        let chosen: Vec<u64> = pairs
-            .iter()
-            .map(|pair| if pair.2 { pair.1 } else { pair.0 })
-            .collect();
+        let chosen: Vec<u64> = pairs.iter().map(|pair| if pair.2 { pair.1 } else { pair.0 }).collect();
         let mut choices = vec![0u64; count.div_ceil(64)];
         for (index, pair) in pairs.iter().enumerate() {
             choices[index / 64] |= u64::from(pair.2) << (index % 64);
@@ -115,10 +100,7 @@ mod tests {
             for value in [0, 1, u32::MAX, 1 << 31] {
                 for pad in [0, u64::MAX] {
                     let (_, sender, receiver) = products(&[(pad, !pad, true, value); 3], width);
-                    assert_eq!(
-                        sender[2].wrapping_add(receiver[2]) & mask(width),
-                        value & mask(width)
-                    );
+                    assert_eq!(sender[2].wrapping_add(receiver[2]) & mask(width), value & mask(width));
                 }
             }
         }

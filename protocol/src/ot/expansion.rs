@@ -64,9 +64,7 @@ impl Expansion {
         let mut keys = tree.leaves.iter();
         for group in 0..1usize << high.len() {
             let skipped = if group == 0 { absent } else { 0 };
-            leaves[..skipped]
-                .iter_mut()
-                .for_each(|stream| stream[..lanes].fill([0; LANE]));
+            leaves[..skipped].iter_mut().for_each(|stream| stream[..lanes].fill([0; LANE]));
             for (stream, key) in leaves[skipped..].iter_mut().zip(keys.by_ref()) {
                 encrypt(key, counters, &mut stream[..lanes]);
             }
@@ -83,13 +81,7 @@ impl Expansion {
 
 /// The inputs of the leaves' ciphers.
 fn count(lanes: &mut [Lane], block: u64, tweak: u64) {
-    for (input, number) in lanes
-        .as_flattened_mut()
-        .as_chunks_mut::<16>()
-        .0
-        .iter_mut()
-        .zip(block..)
-    {
+    for (input, number) in lanes.as_flattened_mut().as_chunks_mut::<16>().0.iter_mut().zip(block..) {
         input[..8].copy_from_slice(&number.to_le_bytes());
         input[8..].copy_from_slice(&tweak.to_le_bytes());
     }

@@ -72,15 +72,9 @@ struct ScratchPool(Mutex<Vec<Scratch>>);
 impl ScratchPool {
     fn with<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut scratch = taken.unwrap_or_else(|| Scratch {
-            expansion: Expansion::new(),
-            hash: HashScratch::new(),
-        });
+        let mut scratch = taken.unwrap_or_else(|| Scratch { expansion: Expansion::new(), hash: HashScratch::new() });
         let result = work(&mut scratch);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(scratch);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         result
     }
 }
@@ -116,17 +110,12 @@ impl Shared {
 
 /// No sum of transfer numbers overflows.
 fn check_first(first: u64) {
-    assert!(
-        first.is_multiple_of(BLOCK as u64) && first <= 1 << 62,
-        "batches start at multiples of {BLOCK}"
-    );
+    assert!(first.is_multiple_of(BLOCK as u64) && first <= 1 << 62, "batches start at multiples of {BLOCK}");
 }
 
 impl ExtensionReceiver {
     pub(super) fn new(height: TreeHeight, trees: Vec<Tree>, transcript: &Transcript) -> Self {
-        Self {
-            shared: Shared::new(height, trees, transcript),
-        }
+        Self { shared: Shared::new(height, trees, transcript) }
     }
 
     /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past
@@ -146,9 +135,7 @@ impl ExtensionReceiver {
         let choices = &choices[..padded(count) / 64];
         let block_len = self.shared.height.block_len();
         let mut message = vec![0; self.shared.height.extension_len(count)];
-        let mut pads = ReceiverPads {
-            chosen: vec![0; count],
-        };
+        let mut pads = ReceiverPads { chosen: vec![0; count] };
         message
             .par_chunks_mut(CHUNK * block_len)
             .zip(choices.par_chunks(CHUNK * BLOCK / 64))
@@ -156,81 +143,40 @@ impl ExtensionReceiver {
             .enumerate()
             .for_each(|(chunk, ((message, choices), pads))| {
                 let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
-                self.shared
-                    .scratch
-                    .with(|scratch| self.extend_chunk(scratch, block, choices, message, pads));
+                self.shared.scratch.with(|scratch| self.extend_chunk(scratch, block, choices, message, pads));
             });
         (message, pads)
     }
 
-    fn extend_chunk(
-        &self,
-        scratch: &mut Scratch,
-        block: u64,
-        choices: &[u64],
-        message: &mut [u8],
-        pads: &mut [u64],
-    ) {
+    fn extend_chunk(&self, scratch: &mut Scratch, block: u64, choices: &[u64], message: &mut [u8], pads: &mut [u64]) {
         let block_len = self.shared.height.block_len();
         let lanes = (message.len() / block_len).div_ceil(LANE_BLOCKS);
-        self.shared.expand(
-            &mut scratch.expansion,
-            block,
-            lanes,
-            |tree, _, expansion| {
-                let sums = expansion
-                    .sum
-                    .as_flattened()
-                    .as_chunks::<8>()
-                    .0
-                    .as_chunks::<2>()
-                    .0;
-                let choices = choices.as_chunks::<2>().0;
-                for ((message, sum), choices) in
-                    message.chunks_exact_mut(block_len).zip(sums).zip(choices)
-                {
-                    let correction = &mut message[16 * tree..16 * (tree + 1)];
-                    for ((bytes, sum), choices) in correction
-                        .as_chunks_mut::<8>()
-                        .0
-                        .iter_mut()
-                        .zip(sum)
-                        .zip(choices)
-                    {
-                        *bytes = (u64::from_le_bytes(*sum) ^ choices).to_le_bytes();
-                    }
+        self.shared.expand(&mut scratch.expansion, block, lanes, |tree, _, expansion| {
+            let sums = expansion.sum.as_flattened().as_chunks::<8>().0.as_chunks::<2>().0;
+            let choices = choices.as_chunks::<2>().0;
+            for ((message, sum), choices) in message.chunks_exact_mut(block_len).zip(sums).zip(choices) {
+                let correction = &mut message[16 * tree..16 * (tree + 1)];
+                for ((bytes, sum), choices) in correction.as_chunks_mut::<8>().0.iter_mut().zip(sum).zip(choices) {
+                    *bytes = (u64::from_le_bytes(*sum) ^ choices).to_le_bytes();
                 }
-            },
-        );
+            }
+        });
         for (lane, pads) in pads.chunks_mut(HASHED).enumerate() {
             let Scratch { expansion, hash } = scratch;
-            self.shared
-                .instructions
-                .transpose(&expansion.rows, lane, &mut hash.columns);
+            self.shared.instructions.transpose(&expansion.rows, lane, &mut hash.columns);
             let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
-            self.shared
-                .hash
-                .hash(self.shared.instructions, first, hash, pads);
+            self.shared.hash.hash(self.shared.instructions, first, hash, pads);
         }
     }
 }
 
 impl ExtensionSender {
-    pub(super) fn new(
-        height: TreeHeight,
-        delta: u128,
-        trees: Vec<Tree>,
-        transcript: &Transcript,
-    ) -> Self {
+    pub(super) fn new(height: TreeHeight, delta: u128, trees: Vec<Tree>, transcript: &Transcript) -> Self {
         let masks = std::array::from_fn(|row| 0u8.wrapping_sub((delta >> row) as u8 & 1));
         let bytes = Zeroizing::new(delta.to_le_bytes());
         let mut columns = Zeroizing::new(vec![[0; LANE]; BLOCK]);
         columns.as_flattened_mut().as_chunks_mut().0.fill(*bytes);
-        Self {
-            shared: Shared::new(height, trees, transcript),
-            masks: Zeroizing::new(masks),
-            delta: columns,
-        }
+        Self { shared: Shared::new(height, trees, transcript), masks: Zeroizing::new(masks), delta: columns }
     }
 
     /// Makes both pads of each of `count` transfers from the receiver's message of the same `first`
@@ -245,10 +191,7 @@ impl ExtensionSender {
     pub fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
         check_first(first);
         OtError::check_length(EXTENSION, self.shared.height.extension_len(count), message)?;
-        let mut pads = SenderPads {
-            zero: vec![0; count],
-            one: vec![0; count],
-        };
+        let mut pads = SenderPads { zero: vec![0; count], one: vec![0; count] };
         let SenderPads { zero, one } = &mut pads;
         message
             .par_chunks(CHUNK * self.shared.height.block_len())
@@ -257,53 +200,26 @@ impl ExtensionSender {
             .enumerate()
             .for_each(|(chunk, ((message, zero), one))| {
                 let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
-                self.shared
-                    .scratch
-                    .with(|scratch| self.extend_chunk(scratch, block, message, zero, one));
+                self.shared.scratch.with(|scratch| self.extend_chunk(scratch, block, message, zero, one));
             });
         Ok(pads)
     }
 
-    fn extend_chunk(
-        &self,
-        scratch: &mut Scratch,
-        block: u64,
-        message: &[u8],
-        zero: &mut [u64],
-        one: &mut [u64],
-    ) {
-        let Shared {
-            height,
-            instructions,
-            hash: pad_hash,
-            ..
-        } = &self.shared;
+    fn extend_chunk(&self, scratch: &mut Scratch, block: u64, message: &[u8], zero: &mut [u64], one: &mut [u64]) {
+        let Shared { height, instructions, hash: pad_hash, .. } = &self.shared;
         let block_len = height.block_len();
         let lanes = (message.len() / block_len).div_ceil(LANE_BLOCKS);
         let mut corrections: Stream = [[0; LANE]; STREAM_LANES];
-        self.shared.expand(
-            &mut scratch.expansion,
-            block,
-            lanes,
-            |tree, rows, expansion| {
-                let blocks = corrections.as_flattened_mut().as_chunks_mut::<16>().0;
-                for (correction, message) in blocks.iter_mut().zip(message.chunks_exact(block_len))
-                {
-                    correction.copy_from_slice(&message[16 * tree..16 * (tree + 1)]);
-                }
-                for (row, mask) in expansion.rows[rows.clone()]
-                    .iter_mut()
-                    .zip(&self.masks[rows])
-                {
-                    instructions.add(&mut row[..lanes], &corrections[..lanes], *mask);
-                }
-            },
-        );
-        for (lane, (zero, one)) in zero
-            .chunks_mut(HASHED)
-            .zip(one.chunks_mut(HASHED))
-            .enumerate()
-        {
+        self.shared.expand(&mut scratch.expansion, block, lanes, |tree, rows, expansion| {
+            let blocks = corrections.as_flattened_mut().as_chunks_mut::<16>().0;
+            for (correction, message) in blocks.iter_mut().zip(message.chunks_exact(block_len)) {
+                correction.copy_from_slice(&message[16 * tree..16 * (tree + 1)]);
+            }
+            for (row, mask) in expansion.rows[rows.clone()].iter_mut().zip(&self.masks[rows]) {
+                instructions.add(&mut row[..lanes], &corrections[..lanes], *mask);
+            }
+        });
+        for (lane, (zero, one)) in zero.chunks_mut(HASHED).zip(one.chunks_mut(HASHED)).enumerate() {
             let Scratch { expansion, hash } = scratch;
             let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
             instructions.transpose(&expansion.rows, lane, &mut hash.columns);

@@ -30,11 +30,7 @@ pub(super) struct HashScratch {
 impl HashScratch {
     pub(super) fn new() -> Self {
         let [columns, inner, outer] = [0; 3].map(|_| vec![[0; LANE]; BLOCK]);
-        Self {
-            columns,
-            inner,
-            outer,
-        }
+        Self { columns, inner, outer }
     }
 }
 
@@ -44,18 +40,8 @@ impl PadHash {
     }
 
     /// The pads of the transfers from `first` on, at most [`HASHED`], whose columns are in `scratch`.
-    pub(super) fn hash(
-        &self,
-        instructions: Instructions,
-        first: u64,
-        scratch: &mut HashScratch,
-        pads: &mut [u64],
-    ) {
-        let HashScratch {
-            columns,
-            inner,
-            outer,
-        } = scratch;
+    pub(super) fn hash(&self, instructions: Instructions, first: u64, scratch: &mut HashScratch, pads: &mut [u64]) {
+        let HashScratch { columns, inner, outer } = scratch;
         inner.copy_from_slice(columns);
         self.permutation.encrypt_blocks(blocks(inner));
         outer.copy_from_slice(inner);
@@ -88,8 +74,7 @@ mod tests {
         let mut scratch = HashScratch::new();
         for transfer in 0..HASHED {
             let place = 16 * (transfer / BLOCK);
-            scratch.columns[transfer % BLOCK][place..place + 16]
-                .copy_from_slice(&columns(transfer).to_le_bytes());
+            scratch.columns[transfer % BLOCK][place..place + 16].copy_from_slice(&columns(transfer).to_le_bytes());
         }
         let mut pads = vec![0; HASHED];
         let hash = PadHash::new(Aes128Enc::new(&key.into()));
@@ -108,12 +93,7 @@ mod tests {
         let many = pads(|transfer| unit.wrapping_mul(transfer as u128), 1280);
         assert_eq!(
             [0, 127, 128, 511].map(|transfer| many[transfer]),
-            [
-                0xda46_5746_fb7c_4669,
-                0x7aa1_5a03_459c_b141,
-                0x2004_bbfa_0f5c_c48a,
-                0x9c16_fb86_166c_f90b
-            ]
+            [0xda46_5746_fb7c_4669, 0x7aa1_5a03_459c_b141, 0x2004_bbfa_0f5c_c48a, 0x9c16_fb86_166c_f90b]
         );
     }
 

@@ -144,11 +144,7 @@ impl TreeHeight {
 
     /// A height of 1 to 8.
     pub const fn new(height: u8) -> Option<Self> {
-        if 1 <= height && height <= 8 {
-            Some(Self(height))
-        } else {
-            None
-        }
+        if 1 <= height && height <= 8 { Some(Self(height)) } else { None }
     }
 
     /// Number of trees.
@@ -220,14 +216,6 @@ pub enum OtError {
 impl OtError {
     /// Fails unless `message` has exactly `expected` bytes.
     fn check_length(message: &'static str, expected: usize, bytes: &[u8]) -> Result<(), Self> {
-        if bytes.len() == expected {
-            Ok(())
-        } else {
-            Err(Self::Length {
-                message,
-                expected,
-                actual: bytes.len(),
-            })
-        }
+        if bytes.len() == expected { Ok(()) } else { Err(Self::Length { message, expected, actual: bytes.len() }) }
     }
 }

@@ -11,12 +11,8 @@ use crate::random::Seed;
 /// Two parties that have done the base transfers.
 fn pair(height: TreeHeight, number: u64) -> (ExtensionReceiver, ExtensionSender) {
     let (base, first) = BaseReceiver::from_seed(height, &Seed::for_test(2 * number));
-    let (receiver, reply) =
-        send_from_seed(height, &Seed::for_test(2 * number + 1), &first).unwrap();
-    assert_eq!(
-        [first.len(), reply.len()],
-        [BASE_FIRST_LEN, height.base_reply_len()]
-    );
+    let (receiver, reply) = send_from_seed(height, &Seed::for_test(2 * number + 1), &first).unwrap();
+    assert_eq!([first.len(), reply.len()], [BASE_FIRST_LEN, height.base_reply_len()]);
     (receiver, base.finish(&reply).unwrap())
 }
 
@@ -42,17 +38,10 @@ fn extend(
 ) -> (Vec<u8>, SenderPads) {
     let (message, received) = receiver.extend(first, count, choices);
     let sent = sender.extend(first, count, &message).unwrap();
-    assert_eq!(
-        [received.chosen.len(), sent.zero.len(), sent.one.len()],
-        [count; 3]
-    );
+    assert_eq!([received.chosen.len(), sent.zero.len(), sent.one.len()], [count; 3]);
     for index in 0..count {
         let [zero, one] = [sent.zero[index], sent.one[index]];
-        let (same, other) = if choice(choices, index) {
-            (one, zero)
-        } else {
-            (zero, one)
-        };
+        let (same, other) = if choice(choices, index) { (one, zero) } else { (zero, one) };
         assert_eq!(received.chosen[index], same, "transfer {index} of {count}");
         assert_ne!(received.chosen[index], other, "transfer {index} of {count}");
     }
@@ -106,12 +95,7 @@ fn batches_in_any_order_are_pieces_of_one_batch() {
     let (message, sent) = extend(&parties, 1280, count, &choices);
     let bytes = TreeHeight::DEFAULT.block_len();
     for (start, length) in [(12_800, 7200), (0, 128), (128, 384), (512, 12_288)] {
-        let (piece, pads) = extend(
-            &parties,
-            1280 + start as u64,
-            length,
-            &choices[start / 64..],
-        );
+        let (piece, pads) = extend(&parties, 1280 + start as u64, length, &choices[start / 64..]);
         assert_eq!(piece, message[start / BLOCK * bytes..][..piece.len()]);
         assert_eq!(pads.zero, sent.zero[start..start + length]);
         assert_eq!(pads.one, sent.one[start..start + length]);
@@ -123,10 +107,7 @@ fn pads_do_not_depend_on_the_number_of_threads() {
     let parties = pair(TreeHeight::DEFAULT, 5);
     let choices = random_choices(5, 30_000);
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| extend(&parties, 0, 30_000, &choices))
     };
     assert_eq!(run(1), run(3));
@@ -137,85 +118,48 @@ fn two_directions_at_once_have_nothing_in_common() {
     let parties = [pair(TreeHeight::DEFAULT, 6), pair(TreeHeight::DEFAULT, 7)];
     let choices = random_choices(6, 5000);
     let [(_, there), (_, back)] = std::thread::scope(|scope| {
-        let threads = parties
-            .each_ref()
-            .map(|parties| scope.spawn(|| extend(parties, 0, 5000, &choices)));
+        let threads = parties.each_ref().map(|parties| scope.spawn(|| extend(parties, 0, 5000, &choices)));
         threads.map(|thread| thread.join().unwrap())
     });
-    let distinct: HashSet<u64> = [&there.zero, &there.one, &back.zero, &back.one]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+    let distinct: HashSet<u64> =
+        [&there.zero, &there.one, &back.zero, &back.one].into_iter().flatten().copied().collect();
     assert_eq!(distinct.len(), 4 * 5000);
 }
 
 /// Chi-square statistic of the bytes, 255 degrees of freedom: mean 255, standard deviation 22.6.
 fn chi_square(bytes: impl IntoIterator<Item = u8>) -> f64 {
     let mut counts = [0u64; 256];
-    bytes
-        .into_iter()
-        .for_each(|byte| counts[usize::from(byte)] += 1);
+    bytes.into_iter().for_each(|byte| counts[usize::from(byte)] += 1);
     let expected = counts.iter().sum::<u64>() as f64 / 256.0;
-    counts
-        .iter()
-        .map(|count| (*count as f64 - expected).powi(2) / expected)
-        .sum()
+    counts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum()
 }
 
 /// Five standard deviations on either side: seeds are fixed, so the outcome is too.
 fn assert_uniform(what: &str, bytes: impl IntoIterator<Item = u8>) {
     let statistic = chi_square(bytes);
-    assert!(
-        (142.0..368.0).contains(&statistic),
-        "{what}: chi-square {statistic}"
-    );
+    assert!((142.0..368.0).contains(&statistic), "{what}: chi-square {statistic}");
 }
 
 #[test]
 fn each_view_is_uniform_whatever_the_choices() {
     let count = 20_000;
-    for (number, choices) in [
-        vec![0; count],
-        vec![u64::MAX; count],
-        random_words(8, count),
-    ]
-    .iter()
-    .enumerate()
-    {
+    for (number, choices) in [vec![0; count], vec![u64::MAX; count], random_words(8, count)].iter().enumerate() {
         let parties = pair(TreeHeight::DEFAULT, 8);
         let (message, sent) = extend(&parties, 0, count, choices);
         assert_uniform(&format!("message {number}"), message.iter().copied());
-        let bytes = |pads: &[u64]| {
-            pads.iter()
-                .flat_map(|pad| pad.to_le_bytes())
-                .collect::<Vec<_>>()
-        };
+        let bytes = |pads: &[u64]| pads.iter().flat_map(|pad| pad.to_le_bytes()).collect::<Vec<_>>();
         assert_uniform("zero", bytes(&sent.zero));
         assert_uniform("one", bytes(&sent.one));
-        let differences: Vec<u64> = sent
-            .zero
-            .iter()
-            .zip(&sent.one)
-            .map(|(zero, one)| zero ^ one)
-            .collect();
+        let differences: Vec<u64> = sent.zero.iter().zip(&sent.one).map(|(zero, one)| zero ^ one).collect();
         assert_uniform("difference", bytes(&differences));
         // Neighbouring transfers, and equal places of neighbouring trees.
-        assert_uniform(
-            "neighbours",
-            bytes(&sent.one).windows(2).map(|pair| pair[0] ^ pair[1]),
-        );
+        assert_uniform("neighbours", bytes(&sent.one).windows(2).map(|pair| pair[0] ^ pair[1]));
         assert_uniform(
             "trees",
             message
                 .chunks(16)
                 .zip(message.chunks(16).skip(1))
-                .flat_map(|(one, next)| {
-                    one.iter()
-                        .zip(next)
-                        .map(|(one, next)| one ^ next)
-                        .collect::<Vec<_>>()
-                }),
+                .flat_map(|(one, next)| one.iter().zip(next).map(|(one, next)| one ^ next).collect::<Vec<_>>()),
         );
     }
 }
@@ -237,10 +181,7 @@ fn the_message_is_as_far_from_any_choices_as_from_others() {
             })
             .sum();
         let deviation = (f64::from(different) - count as f64 / 2.0) / (count as f64).sqrt() * 2.0;
-        assert!(
-            deviation.abs() < 5.0,
-            "tree {tree}: {deviation} standard deviations"
-        );
+        assert!(deviation.abs() < 5.0, "tree {tree}: {deviation} standard deviations");
     }
 }
 
@@ -275,46 +216,26 @@ fn parties_with_different_heights_do_not_agree() {
 #[test]
 fn malformed_first_messages_are_refused() {
     let (_, good) = BaseReceiver::start().unwrap();
-    for length in [
-        0,
-        1,
-        BASE_FIRST_LEN - 1,
-        BASE_FIRST_LEN + 1,
-        2 * BASE_FIRST_LEN,
-    ] {
+    for length in [0, 1, BASE_FIRST_LEN - 1, BASE_FIRST_LEN + 1, 2 * BASE_FIRST_LEN] {
         let mut message = good.clone();
         message.resize(length, 0);
         let error = base_send(&message).unwrap_err();
-        assert!(
-            matches!(error, OtError::Length { expected: BASE_FIRST_LEN, actual, .. } if actual == length)
-        );
+        assert!(matches!(error, OtError::Length { expected: BASE_FIRST_LEN, actual, .. } if actual == length));
     }
     for index in [0, 1, 100, 255] {
         let place = 32 * index..32 * (index + 1);
         let mut message = good.clone();
         message[place.clone()].fill(0);
         let error = base_send(&message).unwrap_err();
-        assert!(
-            matches!(error, OtError::IdentityPoint { index: found, .. } if found == index),
-            "{error}"
-        );
+        assert!(matches!(error, OtError::IdentityPoint { index: found, .. } if found == index), "{error}");
         for bad in not_points() {
             message[place.clone()].copy_from_slice(&bad);
             let error = base_send(&message).unwrap_err();
-            assert!(
-                matches!(error, OtError::InvalidPoint { index: found, .. } if found == index),
-                "{error}"
-            );
+            assert!(matches!(error, OtError::InvalidPoint { index: found, .. } if found == index), "{error}");
         }
     }
-    let noise: Vec<u8> = random_words(10, BASE_FIRST_LEN / 8)
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect();
-    assert!(matches!(
-        base_send(&noise),
-        Err(OtError::InvalidPoint { .. })
-    ));
+    let noise: Vec<u8> = random_words(10, BASE_FIRST_LEN / 8).iter().flat_map(|word| word.to_le_bytes()).collect();
+    assert!(matches!(base_send(&noise), Err(OtError::InvalidPoint { .. })));
 }
 
 #[test]
@@ -327,9 +248,7 @@ fn malformed_replies_are_refused() {
     };
     for length in [0, 31, BASE_REPLY_LEN - 1, BASE_REPLY_LEN + 1] {
         let error = reply_to(&|reply| reply.resize(length, 0));
-        assert!(
-            matches!(error, OtError::Length { expected: BASE_REPLY_LEN, actual, .. } if actual == length)
-        );
+        assert!(matches!(error, OtError::Length { expected: BASE_REPLY_LEN, actual, .. } if actual == length));
     }
     let error = reply_to(&|reply| reply[..32].fill(0));
     assert!(matches!(error, OtError::IdentityPoint { index: 0, .. }));
@@ -368,8 +287,7 @@ fn a_changed_base_message_gives_other_pads() {
         if changes_first {
             swap_points(&mut first);
         }
-        let (receiver, mut reply) =
-            send_from_seed(TreeHeight::DEFAULT, &Seed::for_test(12), &first).unwrap();
+        let (receiver, mut reply) = send_from_seed(TreeHeight::DEFAULT, &Seed::for_test(12), &first).unwrap();
         if !changes_first {
             change_last_corrections(&mut reply);
         }
@@ -378,11 +296,7 @@ fn a_changed_base_message_gives_other_pads() {
         let sent = sender.extend(0, count, &message).unwrap();
         let agreeing = (0..count)
             .filter(|index| {
-                let pads = if choice(&choices, *index) {
-                    &sent.one
-                } else {
-                    &sent.zero
-                };
+                let pads = if choice(&choices, *index) { &sent.one } else { &sent.zero };
                 pads[*index] == received.chosen[*index]
             })
             .count();
@@ -395,21 +309,11 @@ fn a_changed_base_message_gives_other_pads() {
 fn extension_messages_of_the_wrong_length_are_refused() {
     let (receiver, sender) = pair(TreeHeight::DEFAULT, 12);
     let (message, _) = receiver.extend(0, 300, &[0; 6]);
-    for length in [
-        0,
-        message.len() - 1,
-        message.len() + 1,
-        message.len() - 512,
-        2 * message.len(),
-    ] {
+    for length in [0, message.len() - 1, message.len() + 1, message.len() - 512, 2 * message.len()] {
         let mut changed = message.clone();
         changed.resize(length, 0);
         let error = sender.extend(0, 300, &changed).unwrap_err();
-        let expected = OtError::Length {
-            message: "extension message",
-            expected: message.len(),
-            actual: length,
-        };
+        let expected = OtError::Length { message: "extension message", expected: message.len(), actual: length };
         assert_eq!(error, expected);
     }
 }
@@ -418,10 +322,7 @@ fn extension_messages_of_the_wrong_length_are_refused() {
 fn a_changed_extension_message_is_no_panic() {
     let (receiver, sender) = pair(TreeHeight::DEFAULT, 13);
     let (message, received) = receiver.extend(0, 128, &[0; 2]);
-    let noise: Vec<u8> = random_words(13, message.len() / 8)
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect();
+    let noise: Vec<u8> = random_words(13, message.len() / 8).iter().flat_map(|word| word.to_le_bytes()).collect();
     let sent = sender.extend(0, 128, &noise).unwrap();
     assert_ne!(sent.zero, received.chosen);
 }
@@ -436,10 +337,7 @@ fn debug_shows_no_secret() {
         format!("{base:?} {receiver:?} {sender:?}"),
         "BaseReceiver(redacted) ExtensionReceiver(redacted) ExtensionSender(redacted)"
     );
-    assert_eq!(
-        format!("{received:?} {sent:?}"),
-        "ReceiverPads(3 redacted) SenderPads(3 redacted)"
-    );
+    assert_eq!(format!("{received:?} {sent:?}"), "ReceiverPads(3 redacted) SenderPads(3 redacted)");
 }
 
 #[test]
@@ -458,12 +356,7 @@ fn each_side_can_be_shared_between_threads() {
 fn known_answers_from_keys_to_pads() {
     let delta = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128;
     let choices: [u8; 32] = Sha256::digest(b"choices").into();
-    let choices: Vec<u64> = choices
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|word| u64::from_le_bytes(*word))
-        .collect();
+    let choices: Vec<u64> = choices.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let keys: [[[u8; 16]; 2]; 128] = std::array::from_fn(|index| {
         [0, 1].map(|side| std::array::from_fn(|byte| Sha256::digest([index as u8, side])[byte]))
     });
@@ -478,39 +371,18 @@ fn known_answers_from_keys_to_pads() {
         let sender = ExtensionSender::new(height, delta, punctured, &transcript);
         let (message, received) = receiver.extend(1280, 200, &choices);
         let sent = sender.extend(1280, 200, &message).unwrap();
-        let mut digest = Sha256::new()
-            .chain_update(&corrections)
-            .chain_update(&message);
-        for pad in [&received.chosen, &sent.zero, &sent.one]
-            .into_iter()
-            .flatten()
-        {
+        let mut digest = Sha256::new().chain_update(&corrections).chain_update(&message);
+        for pad in [&received.chosen, &sent.zero, &sent.one].into_iter().flatten() {
             digest.update(pad.to_le_bytes());
         }
-        let digest: String = digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digest, expected, "{height:?}");
     }
 }
 /// Tree heights and digests.
 const KNOWN_DIGESTS: [(u8, &str); 4] = [
-    (
-        1,
-        "4031b230c8af8cb70cba39d827c1b32d5b48c74849074556a3b8394597b9872d",
-    ),
-    (
-        4,
-        "2bc09da78dd3c2966aedaf54ad5695fec2d2c1054e25ebe7fc02e20334d00b22",
-    ),
-    (
-        5,
-        "ec7a3bdabc34ba871dc88dedb0bb4dca042a74c9d447a712824da0c9b29126ba",
-    ),
-    (
-        8,
-        "e1d46ce2d0a23dc3d83f108c8b8a3257f25454afa26c39faf0471d22f62cd562",
-    ),
+    (1, "4031b230c8af8cb70cba39d827c1b32d5b48c74849074556a3b8394597b9872d"),
+    (4, "2bc09da78dd3c2966aedaf54ad5695fec2d2c1054e25ebe7fc02e20334d00b22"),
+    (5, "ec7a3bdabc34ba871dc88dedb0bb4dca042a74c9d447a712824da0c9b29126ba"),
+    (8, "e1d46ce2d0a23dc3d83f108c8b8a3257f25454afa26c39faf0471d22f62cd562"),
 ];

@@ -50,11 +50,7 @@ impl Transcript {
     }
 
     fn digest(&self, label: &[u8]) -> [u8; 32] {
-        Sha256::new()
-            .chain_update(label)
-            .chain_update(self.0)
-            .finalize()
-            .into()
+        Sha256::new().chain_update(label).chain_update(self.0).finalize().into()
     }
 }
 

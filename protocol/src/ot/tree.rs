@@ -29,13 +29,7 @@ impl Tree {
     fn new(height: usize, nodes: &[Key], punctured: bool) -> Self {
         debug_assert_eq!(nodes.len(), 1 << height);
         let known = &nodes[usize::from(punctured)..];
-        Self {
-            height,
-            leaves: known
-                .iter()
-                .map(|seed| Aes128Enc::new(&(*seed).into()))
-                .collect(),
-        }
+        Self { height, leaves: known.iter().map(|seed| Aes128Enc::new(&(*seed).into())).collect() }
     }
 }
 
@@ -99,10 +93,7 @@ pub(super) fn punctured(
             let (near, far) = nodes[..2 << level].split_at_mut(1 << level);
             let mut sibling = Zeroizing::new(*key);
             let (zero, one) = correction.as_chunks::<{ size_of::<Key>() }>().0.split_at(1);
-            add(
-                &mut sibling,
-                &Key::conditional_select(&zero[0], &one[0], side),
-            );
+            add(&mut sibling, &Key::conditional_select(&zero[0], &one[0], side));
             for (near, far) in near.iter_mut().zip(far.iter_mut()).skip(1) {
                 let mut pair = Zeroizing::new(children(near, nonce, number, level));
                 let (left, right) = pair.split_at_mut(1);

@@ -57,8 +57,9 @@ pub(super) fn binary(importer: &mut Importer, node: &Node<'_>) -> Result<Activat
         },
         ("Div", _, _) => Err("divides by a layer's value; only division by a constant is supported".to_owned()),
         (_, Value::Activation(x), Value::Constant(c)) => power(importer, node, x, c),
-        _ => Err("has an exponent that depends on the network's input; only constant exponents are supported"
-            .to_owned()),
+        _ => {
+            Err("has an exponent that depends on the network's input; only constant exponents are supported".to_owned())
+        }
     }
 }
 
@@ -70,14 +71,10 @@ pub(super) fn negate(importer: &mut Importer, node: &Node<'_>) -> Result<Activat
 
 /// `Sum` of any number of inputs.
 pub(super) fn sum(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
-    let mut activations = node
-        .inputs
-        .iter()
-        .flatten()
-        .filter_map(|value| match value {
-            Value::Activation(activation) => Some(activation),
-            Value::Constant(_) => None,
-        });
+    let mut activations = node.inputs.iter().flatten().filter_map(|value| match value {
+        Value::Activation(activation) => Some(activation),
+        Value::Constant(_) => None,
+    });
     let first = activations.next().ok_or("has no inputs")?.clone();
     let mut total = named(node, first);
     for activation in activations {
@@ -93,30 +90,20 @@ pub(super) fn sum(importer: &mut Importer, node: &Node<'_>) -> Result<Activation
 }
 
 /// Brings a constant to the shape of an activation.
-fn operand(
-    importer: &mut Importer,
-    constant: &Constant,
-    activation: &Activation,
-) -> Result<Operand, String> {
+fn operand(importer: &mut Importer, constant: &Constant, activation: &Activation) -> Result<Operand, String> {
     let shape = importer.shape(activation.polynomial.base);
     let extra = activation.dims.len().checked_sub(constant.dims.len());
     if let (Some(value), Some(_)) = (constant.scalar(), extra) {
         return Ok(Operand::PerChannel(vec![value]));
     }
-    let is_channel =
-        |(axis, &dim): (usize, &usize)| dim == 1 || extra.is_some_and(|extra| axis + extra == 1);
+    let is_channel = |(axis, &dim): (usize, &usize)| dim == 1 || extra.is_some_and(|extra| axis + extra == 1);
     let only_channels = extra.is_some() && constant.dims.iter().enumerate().all(is_channel);
-    if only_channels
-        && activation.dims.get(1) == Some(&shape.channels)
-        && constant.len() == shape.channels
-    {
+    if only_channels && activation.dims.get(1) == Some(&shape.channels) && constant.len() == shape.channels {
         importer.charge(shape.channels)?;
         return Ok(Operand::PerChannel(constant.to_floats()));
     }
     if shape.elements() > MAX_LAYER_ELEMENTS {
-        return Err(format!(
-            "takes a value of more than {MAX_LAYER_ELEMENTS} elements"
-        ));
+        return Err(format!("takes a value of more than {MAX_LAYER_ELEMENTS} elements"));
     }
     let mut sample = activation.dims.clone();
     sample[0] = 1;
@@ -128,24 +115,16 @@ fn operand(
         )
     })?;
     let channels = values.chunks_exact(shape.height * shape.width);
-    if channels
-        .clone()
-        .all(|channel| channel.iter().all(|value| *value == channel[0]))
-    {
+    if channels.clone().all(|channel| channel.iter().all(|value| *value == channel[0])) {
         importer.charge(shape.channels)?;
-        return Ok(Operand::PerChannel(
-            channels.map(|channel| channel[0]).collect(),
-        ));
+        return Ok(Operand::PerChannel(channels.map(|channel| channel[0]).collect()));
     }
     importer.charge(shape.elements())?;
     Ok(Operand::PerElement(values))
 }
 
 fn named(node: &Node<'_>, activation: Activation) -> Activation {
-    Activation {
-        name: node.name.clone(),
-        ..activation
-    }
+    Activation { name: node.name.clone(), ..activation }
 }
 
 /// A value of the dimensions of `activation`, computed by `node`.
@@ -156,19 +135,10 @@ fn with(
     polynomial: Polynomial,
 ) -> Result<Activation, String> {
     importer.charge(polynomial.stored())?;
-    Ok(Activation {
-        polynomial: Arc::new(polynomial),
-        dims: activation.dims.clone(),
-        name: node.name.clone(),
-    })
+    Ok(Activation { polynomial: Arc::new(polynomial), dims: activation.dims.clone(), name: node.name.clone() })
 }
 
-fn shift(
-    importer: &mut Importer,
-    node: &Node<'_>,
-    x: &Activation,
-    addend: Operand,
-) -> Result<Activation, String> {
+fn shift(importer: &mut Importer, node: &Node<'_>, x: &Activation, addend: Operand) -> Result<Activation, String> {
     match addend {
         Operand::PerChannel(addend) => with(importer, node, x, x.polynomial.shifted(&addend)),
         Operand::PerElement(map) => {
@@ -178,28 +148,16 @@ fn shift(
     }
 }
 
-fn scale(
-    importer: &mut Importer,
-    node: &Node<'_>,
-    x: &Activation,
-    factor: Operand,
-) -> Result<Activation, String> {
+fn scale(importer: &mut Importer, node: &Node<'_>, x: &Activation, factor: Operand) -> Result<Activation, String> {
     match factor {
         Operand::PerChannel(factor) => with(importer, node, x, x.polynomial.scaled(&factor)),
-        Operand::PerElement(_) => Err(
-            "scales by a constant that differs between the elements of a channel; \
+        Operand::PerElement(_) => Err("scales by a constant that differs between the elements of a channel; \
                                        supported are scalars and one factor per channel"
-                .to_owned(),
-        ),
+            .to_owned()),
     }
 }
 
-fn add(
-    importer: &mut Importer,
-    node: &Node<'_>,
-    x: &Activation,
-    y: &Activation,
-) -> Result<Activation, String> {
+fn add(importer: &mut Importer, node: &Node<'_>, x: &Activation, y: &Activation) -> Result<Activation, String> {
     check_same_dimensions(x, y)?;
     if let Some((x, y)) = common_base(importer, x, y) {
         return with(importer, node, &x, x.polynomial.add(&y.polynomial));
@@ -208,12 +166,7 @@ fn add(
     importer.push(node, Operator::Add, layers, x.dims.clone())
 }
 
-fn multiply(
-    importer: &mut Importer,
-    node: &Node<'_>,
-    x: &Activation,
-    y: &Activation,
-) -> Result<Activation, String> {
+fn multiply(importer: &mut Importer, node: &Node<'_>, x: &Activation, y: &Activation) -> Result<Activation, String> {
     check_same_dimensions(x, y)?;
     let Some((x, y)) = common_base(importer, x, y) else {
         return Err("multiplies the values of two different layers; supported are constants and the product of a \
@@ -225,38 +178,22 @@ fn multiply(
     }
     if x.polynomial != y.polynomial {
         let degree = x.polynomial.degree() + y.polynomial.degree();
-        return Err(format!(
-            "makes a polynomial of degree {degree}; activations of degree 2 are supported"
-        ));
+        return Err(format!("makes a polynomial of degree {degree}; activations of degree 2 are supported"));
     }
     square_of_layer(importer, node, &x)
 }
 
 /// The square of a square: the inner one becomes a layer.
-fn square_of_layer(
-    importer: &mut Importer,
-    node: &Node<'_>,
-    x: &Activation,
-) -> Result<Activation, String> {
+fn square_of_layer(importer: &mut Importer, node: &Node<'_>, x: &Activation) -> Result<Activation, String> {
     importer.materialise(x)?;
     let inner = importer.rebased(x);
-    let square = inner
-        .polynomial
-        .product(&inner.polynomial)
-        .ok_or("makes a polynomial of too high a degree")?;
+    let square = inner.polynomial.product(&inner.polynomial).ok_or("makes a polynomial of too high a degree")?;
     with(importer, node, &inner, square)
 }
 
-fn power(
-    importer: &mut Importer,
-    node: &Node<'_>,
-    x: &Activation,
-    exponent: &Constant,
-) -> Result<Activation, String> {
+fn power(importer: &mut Importer, node: &Node<'_>, x: &Activation, exponent: &Constant) -> Result<Activation, String> {
     let exponent = match operand(importer, exponent, x)? {
-        Operand::PerChannel(exponents) if exponents.iter().all(|entry| *entry == exponents[0]) => {
-            exponents[0]
-        }
+        Operand::PerChannel(exponents) if exponents.iter().all(|entry| *entry == exponents[0]) => exponents[0],
         _ => return Err("has several exponents; one exponent is supported".to_owned()),
     };
     if exponent == 1.0 {
@@ -269,11 +206,7 @@ fn power(
 }
 
 /// Both values in terms of one layer, if that is possible.
-fn common_base(
-    importer: &Importer,
-    x: &Activation,
-    y: &Activation,
-) -> Option<(Activation, Activation)> {
+fn common_base(importer: &Importer, x: &Activation, y: &Activation) -> Option<(Activation, Activation)> {
     let base = |activation: &Activation| activation.polynomial.base;
     if base(x) == base(y) {
         return Some((x.clone(), y.clone()));

@@ -12,19 +12,10 @@ use super::layout;
 pub(super) fn shape(node: &Node<'_>) -> Result<Constant, String> {
     let dims = node.input(0)?.dims();
     let rank = dims.len() as i64;
-    let bound = |value: i64| {
-        (if value < 0 {
-            value.saturating_add(rank)
-        } else {
-            value
-        })
-        .clamp(0, rank) as usize
-    };
+    let bound = |value: i64| (if value < 0 { value.saturating_add(rank) } else { value }).clamp(0, rank) as usize;
     let start = bound(node.int("start")?.unwrap_or(0));
     let end = bound(node.int("end")?.unwrap_or(rank)).max(start);
-    Ok(Constant::integer_vector(
-        dims[start..end].iter().map(|&dim| dim as i64).collect(),
-    ))
+    Ok(Constant::integer_vector(dims[start..end].iter().map(|&dim| dim as i64).collect()))
 }
 
 /// The value of a node all of whose inputs are constants.
@@ -42,16 +33,10 @@ pub(super) fn evaluate(importer: &mut Importer, node: &Node<'_>) -> Result<Const
             let input = first()?;
             let dims = layout::new_dimensions(node, &input.dims)?;
             if element_count(&dims) != Some(input.len()) {
-                return Err(format!(
-                    "dimensions {:?} cannot become {dims:?}",
-                    input.dims
-                ));
+                return Err(format!("dimensions {:?} cannot become {dims:?}", input.dims));
             }
             result_of_size(importer, input.len())?;
-            Ok(Constant {
-                dims,
-                values: input.values.clone(),
-            })
+            Ok(Constant { dims, values: input.values.clone() })
         }
         "Transpose" => {
             let input = first()?;
@@ -75,17 +60,10 @@ fn unary(
     let values = match &input.values {
         Values::Float(values) => Values::Float(values.iter().map(|&value| float(value)).collect()),
         Values::Integer(values) => Values::Integer(
-            values
-                .iter()
-                .map(|&value| integer(value))
-                .collect::<Option<_>>()
-                .ok_or("needs a constant of floats")?,
+            values.iter().map(|&value| integer(value)).collect::<Option<_>>().ok_or("needs a constant of floats")?,
         ),
     };
-    Ok(Constant {
-        dims: input.dims.clone(),
-        values,
-    })
+    Ok(Constant { dims: input.dims.clone(), values })
 }
 
 fn binary(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {
@@ -95,8 +73,7 @@ fn binary(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
     let count = element_count(&dims).ok_or_else(|| format!("dimensions {dims:?} are too large"))?;
     importer.charge(count)?;
     if let (Values::Integer(a), Values::Integer(b)) = (&left.values, &right.values) {
-        let pairs = shape::broadcast_indices(&left.dims, &dims)?
-            .zip(shape::broadcast_indices(&right.dims, &dims)?);
+        let pairs = shape::broadcast_indices(&left.dims, &dims)?.zip(shape::broadcast_indices(&right.dims, &dims)?);
         let apply = |(i, j): (usize, usize)| match node.operator() {
             "Add" => a[i].checked_add(b[j]),
             "Sub" => a[i].checked_sub(b[j]),
@@ -104,14 +81,8 @@ fn binary(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
             "Div" => a[i].checked_div(b[j]),
             _ => a[i].checked_pow(u32::try_from(b[j]).ok()?),
         };
-        let values = pairs
-            .map(apply)
-            .collect::<Option<_>>()
-            .ok_or("overflows or divides by zero")?;
-        return Ok(Constant {
-            dims,
-            values: Values::Integer(values),
-        });
+        let values = pairs.map(apply).collect::<Option<_>>().ok_or("overflows or divides by zero")?;
+        return Ok(Constant { dims, values: Values::Integer(values) });
     }
     let apply = |(a, b): (f64, f64)| match node.operator() {
         "Add" => a + b,
@@ -120,10 +91,7 @@ fn binary(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
         "Div" => a / b,
         _ => a.powf(b),
     };
-    let pairs = left
-        .broadcast_floats(&dims)?
-        .into_iter()
-        .zip(right.broadcast_floats(&dims)?);
+    let pairs = left.broadcast_floats(&dims)?.into_iter().zip(right.broadcast_floats(&dims)?);
     let values = pairs.map(apply).collect();
     Ok(Constant::floats(dims, values))
 }
@@ -132,31 +100,18 @@ fn cast(node: &Node<'_>, input: &Constant) -> Result<Constant, String> {
     let to = node.int("to")?.ok_or("has no target type")?;
     let values = match i32::try_from(to).unwrap_or(0) {
         data_type::DOUBLE => Values::Float(input.to_floats()),
-        data_type::FLOAT => Values::Float(
-            input
-                .to_floats()
-                .into_iter()
-                .map(|value| f64::from(value as f32))
-                .collect(),
-        ),
+        data_type::FLOAT => Values::Float(input.to_floats().into_iter().map(|value| f64::from(value as f32)).collect()),
         kind @ (data_type::INT64 | data_type::INT32) => {
             let values = match &input.values {
                 Values::Integer(values) => values.clone(),
                 Values::Float(values) => values.iter().map(|&value| value as i64).collect(),
             };
-            if kind == data_type::INT32 && values.iter().any(|&value| i32::try_from(value).is_err())
-            {
+            if kind == data_type::INT32 && values.iter().any(|&value| i32::try_from(value).is_err()) {
                 return Err("casts a value that does not fit in int32".to_owned());
             }
             Values::Integer(values)
         }
-        data_type::BOOL => Values::Integer(
-            input
-                .to_floats()
-                .iter()
-                .map(|&value| i64::from(value != 0.0))
-                .collect(),
-        ),
+        data_type::BOOL => Values::Integer(input.to_floats().iter().map(|&value| i64::from(value != 0.0)).collect()),
         kind => {
             return Err(format!(
                 "casts to {}; supported are float32, float64, int32, int64, bool",
@@ -164,10 +119,7 @@ fn cast(node: &Node<'_>, input: &Constant) -> Result<Constant, String> {
             ));
         }
     };
-    Ok(Constant {
-        dims: input.dims.clone(),
-        values,
-    })
+    Ok(Constant { dims: input.dims.clone(), values })
 }
 
 /// Calls `$body` with the elements of either type, and wraps the vector that it returns.
@@ -194,11 +146,8 @@ fn transpose(input: &Constant, axes: &[usize]) -> Constant {
         }
         offset
     };
-    let values = for_values!(&input.values, |elements| {
-        (0..elements.len())
-            .map(|index| elements[source(index)])
-            .collect()
-    });
+    let values =
+        for_values!(&input.values, |elements| { (0..elements.len()).map(|index| elements[source(index)]).collect() });
     Constant { values, dims }
 }
 
@@ -209,26 +158,15 @@ fn concat(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
     let first = parts.first().ok_or("has no inputs")?;
     let axis = shape::axis(node.int("axis")?.ok_or("has no axis")?, first.dims.len())?;
     let mut dims = first.dims.clone();
-    dims[axis] = parts
-        .iter()
-        .map(|part| part.dims.get(axis).copied().unwrap_or(0))
-        .sum();
+    dims[axis] = parts.iter().map(|part| part.dims.get(axis).copied().unwrap_or(0)).sum();
     for part in &parts {
         let mut same = part.dims.clone();
         if same.len() != dims.len() {
-            return Err(format!(
-                "joins dimensions {:?} and {:?}",
-                first.dims, part.dims
-            ));
+            return Err(format!("joins dimensions {:?} and {:?}", first.dims, part.dims));
         }
         same[axis] = dims[axis];
-        if same != dims
-            || matches!(part.values, Values::Float(_)) != matches!(first.values, Values::Float(_))
-        {
-            return Err(format!(
-                "joins dimensions {:?} and {:?}",
-                first.dims, part.dims
-            ));
+        if same != dims || matches!(part.values, Values::Float(_)) != matches!(first.values, Values::Float(_)) {
+            return Err(format!("joins dimensions {:?} and {:?}", first.dims, part.dims));
         }
     }
     let count = element_count(&dims).ok_or_else(|| format!("dimensions {dims:?} are too large"))?;
@@ -244,9 +182,7 @@ fn concat(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
             let range = block * length..(block + 1) * length;
             match (&mut values, &part.values) {
                 (Values::Float(all), Values::Float(part)) => all.extend_from_slice(&part[range]),
-                (Values::Integer(all), Values::Integer(part)) => {
-                    all.extend_from_slice(&part[range])
-                }
+                (Values::Integer(all), Values::Integer(part)) => all.extend_from_slice(&part[range]),
                 _ => return Err("joins constants of different types".to_owned()),
             }
         }
@@ -258,11 +194,8 @@ fn gather(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
     let data = node.required_constant(0, "the data")?;
     let indices = node.required_constant(1, "the indices")?;
     let axis = shape::axis(node.int("axis")?.unwrap_or(0), data.dims.len())?;
-    let positions = indices
-        .integers()?
-        .iter()
-        .map(|&index| shape::axis(index, data.dims[axis]))
-        .collect::<Result<Vec<_>, _>>()?;
+    let positions =
+        indices.integers()?.iter().map(|&index| shape::axis(index, data.dims[axis])).collect::<Result<Vec<_>, _>>()?;
     let (outer, inner) = (&data.dims[..axis], &data.dims[axis + 1..]);
     let dims = [outer, &indices.dims, inner].concat();
     let count = element_count(&dims).filter(|_| dims.len() <= shape::MAX_RANK);
@@ -287,39 +220,20 @@ fn slice(node: &Node<'_>) -> Result<Constant, String> {
     let data = node.required_constant(0, "the data")?;
     let starts = node.integers("starts", 1)?.ok_or("has no starts")?;
     let ends = node.integers("ends", 2)?.ok_or("has no ends")?;
-    let axes = node
-        .integers("axes", 3)?
-        .unwrap_or_else(|| vec![0; starts.len()]);
-    let steps = node
-        .constant(4, "steps")?
-        .map(|steps| steps.integers())
-        .transpose()?
-        .unwrap_or(&[1]);
-    let ([length], [start], [end], [0 | -1], [1]) = (
-        data.dims.as_slice(),
-        starts.as_slice(),
-        ends.as_slice(),
-        axes.as_slice(),
-        steps,
-    ) else {
+    let axes = node.integers("axes", 3)?.unwrap_or_else(|| vec![0; starts.len()]);
+    let steps = node.constant(4, "steps")?.map(|steps| steps.integers()).transpose()?.unwrap_or(&[1]);
+    let ([length], [start], [end], [0 | -1], [1]) =
+        (data.dims.as_slice(), starts.as_slice(), ends.as_slice(), axes.as_slice(), steps)
+    else {
         return Err("is supported for constants of one dimension with a step of 1 only".to_owned());
     };
     let signed_length = *length as i64;
-    let bound = |value: i64| {
-        (if value < 0 {
-            value.saturating_add(signed_length)
-        } else {
-            value
-        })
-        .clamp(0, signed_length)
-    };
+    let bound =
+        |value: i64| (if value < 0 { value.saturating_add(signed_length) } else { value }).clamp(0, signed_length);
     let start = bound(*start) as usize;
     let end = (bound(*end) as usize).max(start);
     let values = for_values!(&data.values, |elements| elements[start..end].to_vec());
-    Ok(Constant {
-        dims: vec![end - start],
-        values,
-    })
+    Ok(Constant { dims: vec![end - start], values })
 }
 
 fn constant_of_shape(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {

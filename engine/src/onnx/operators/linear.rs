@@ -15,17 +15,12 @@ pub(super) fn convolution(importer: &mut Importer, node: &Node<'_>) -> Result<Ac
     let weights = node.required_constant(1, "the weights")?;
     let image = window::image(&input.dims)?;
     let [outputs, channels_per_group, kernel_height, kernel_width] = weights.dims[..] else {
-        return Err(format!(
-            "has weights of dimensions {:?}; 4 dimensions are supported",
-            weights.dims
-        ));
+        return Err(format!("has weights of dimensions {:?}; 4 dimensions are supported", weights.dims));
     };
     let as_signed = [kernel_height as i64, kernel_width as i64];
     let kernel = window::extents::<2>("a kernel of", &as_signed, 1)?;
     if window::pair(node, "kernel_shape")?.is_some_and(|declared| declared != kernel) {
-        return Err(format!(
-            "has a kernel_shape other than that of its weights, {kernel:?}"
-        ));
+        return Err(format!("has a kernel_shape other than that of its weights, {kernel:?}"));
     }
     let groups = usize::try_from(node.int("group")?.unwrap_or(1)).unwrap_or(0);
     if groups == 0
@@ -51,17 +46,8 @@ pub(super) fn convolution(importer: &mut Importer, node: &Node<'_>) -> Result<Ac
         padding: window.padding,
         dilation: window.dilation,
     };
-    let linear = FloatLinear {
-        shape,
-        weights: weights.to_floats(),
-        bias: Bias::PerChannel(bias),
-    };
-    let dims = vec![
-        importer.batch(),
-        outputs,
-        window.output[0],
-        window.output[1],
-    ];
+    let linear = FloatLinear { shape, weights: weights.to_floats(), bias: Bias::PerChannel(bias) };
+    let dims = vec![importer.batch(), outputs, window.output[0], window.output[1]];
     let layer = importer.materialise(input)?;
     importer.push(node, Operator::Linear(linear), vec![layer], dims)
 }
@@ -70,10 +56,7 @@ fn channel_bias(bias: Option<&Constant>, outputs: usize) -> Result<Vec<f64>, Str
     match bias {
         None => Ok(vec![0.0; outputs]),
         Some(bias) if bias.len() == outputs => Ok(bias.to_floats()),
-        Some(bias) => Err(format!(
-            "has a bias of dimensions {:?} for {outputs} output channels",
-            bias.dims
-        )),
+        Some(bias) => Err(format!("has a bias of dimensions {:?} for {outputs} output channels", bias.dims)),
     }
 }
 
@@ -82,15 +65,10 @@ pub(super) fn gemm(importer: &mut Importer, node: &Node<'_>) -> Result<Activatio
     let input = node.activation(0)?;
     let matrix = node.required_constant(1, "the matrix B")?;
     if node.int("transA")?.unwrap_or(0) != 0 {
-        return Err(
-            "transposes the layer's value A (transA = 1); only transB is supported".to_owned(),
-        );
+        return Err("transposes the layer's value A (transA = 1); only transB is supported".to_owned());
     }
     let [_, features] = input.dims[..] else {
-        return Err(format!(
-            "takes a value of dimensions {:?}; [batch, features] is supported",
-            input.dims
-        ));
+        return Err(format!("takes a value of dimensions {:?}; [batch, features] is supported", input.dims));
     };
     let transposed = node.int("transB")?.unwrap_or(0) != 0;
     let alpha = node.float("alpha")?.unwrap_or(1.0);
@@ -101,12 +79,7 @@ pub(super) fn gemm(importer: &mut Importer, node: &Node<'_>) -> Result<Activatio
         None => vec![0.0; outputs],
         Some(bias) => bias
             .broadcast_floats(&[1, outputs])
-            .map_err(|_| {
-                format!(
-                    "has an addend C of dimensions {:?} for {outputs} outputs",
-                    bias.dims
-                )
-            })?
+            .map_err(|_| format!("has an addend C of dimensions {:?} for {outputs} outputs", bias.dims))?
             .into_iter()
             .map(|value| beta * value)
             .collect(),
@@ -116,10 +89,7 @@ pub(super) fn gemm(importer: &mut Importer, node: &Node<'_>) -> Result<Activatio
 }
 
 /// `MatMul` of an activation with a constant matrix.
-pub(super) fn matrix_product(
-    importer: &mut Importer,
-    node: &Node<'_>,
-) -> Result<Activation, String> {
+pub(super) fn matrix_product(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     let matrix = node.required_constant(1, "the right operand")?;
     let Some((&features, rows)) = input.dims[1..].split_last() else {
@@ -149,17 +119,11 @@ fn weight_rows(
     let (inputs, outputs) = match (transposed, matrix.dims.as_slice()) {
         (false, &[inputs, outputs]) | (true, &[outputs, inputs]) => (inputs, outputs),
         _ => {
-            return Err(format!(
-                "has a matrix of dimensions {:?}; 2 dimensions are supported",
-                matrix.dims
-            ));
+            return Err(format!("has a matrix of dimensions {:?}; 2 dimensions are supported", matrix.dims));
         }
     };
     if inputs != features || outputs == 0 {
-        return Err(format!(
-            "multiplies {features} features with a matrix of dimensions {:?}",
-            matrix.dims
-        ));
+        return Err(format!("multiplies {features} features with a matrix of dimensions {:?}", matrix.dims));
     }
     importer.charge(2 * matrix.len() + outputs)?;
     let weights = matrix.to_floats();
@@ -183,16 +147,7 @@ fn fully_connected(
     let vector = importer.reshaped(node, input, vec![batch, features])?;
     let layer = importer.materialise(&vector)?;
     let shape = LinearShape::fully_connected(features, outputs);
-    let linear = FloatLinear {
-        shape,
-        weights,
-        bias: Bias::PerChannel(bias),
-    };
-    let product = importer.push(
-        node,
-        Operator::Linear(linear),
-        vec![layer],
-        vec![batch, outputs],
-    )?;
+    let linear = FloatLinear { shape, weights, bias: Bias::PerChannel(bias) };
+    let product = importer.push(node, Operator::Linear(linear), vec![layer], vec![batch, outputs])?;
     importer.reshaped(node, &product, dims)
 }

@@ -32,44 +32,14 @@ pub const SUPPORTED_OPERATORS: &[SupportedOperator] = &[
     operator("Add", &[]),
     operator(
         "AveragePool",
-        &[
-            "auto_pad",
-            "ceil_mode",
-            "count_include_pad",
-            "dilations",
-            "kernel_shape",
-            "pads",
-            "strides",
-        ],
+        &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"],
     ),
-    operator(
-        "BatchNormalization",
-        &["epsilon", "momentum", "training_mode"],
-    ),
+    operator("BatchNormalization", &["epsilon", "momentum", "training_mode"]),
     operator("Cast", &["saturate", "to"]),
     operator("Concat", &["axis"]),
-    operator(
-        "Constant",
-        &[
-            "value",
-            "value_float",
-            "value_floats",
-            "value_int",
-            "value_ints",
-        ],
-    ),
+    operator("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"]),
     operator("ConstantOfShape", &["value"]),
-    operator(
-        "Conv",
-        &[
-            "auto_pad",
-            "dilations",
-            "group",
-            "kernel_shape",
-            "pads",
-            "strides",
-        ],
-    ),
+    operator("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]),
     operator("Div", &[]),
     operator("Dropout", &["ratio", "seed"]),
     operator("Flatten", &["axis"]),
@@ -101,12 +71,7 @@ pub(super) fn apply(importer: &mut Importer, node: &Node<'_>) -> Result<Value, S
         "Shape" => return fold::shape(node).map(constant),
         _ => {}
     }
-    if node
-        .inputs
-        .iter()
-        .flatten()
-        .all(|value| matches!(value, Value::Constant(_)))
-    {
+    if node.inputs.iter().flatten().all(|value| matches!(value, Value::Constant(_))) {
         return fold::evaluate(importer, node).map(constant);
     }
     let activation = match node.operator() {
@@ -122,27 +87,17 @@ pub(super) fn apply(importer: &mut Importer, node: &Node<'_>) -> Result<Value, S
         "Pad" => pooling::pad(importer, node),
         "Identity" => node.activation(0).cloned(),
         "Dropout" => dropout(node),
-        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose" => {
-            layout::change(importer, node)
-        }
-        _ => Err(
-            "is supported for constants only, and its input depends on the network's input"
-                .to_owned(),
-        ),
+        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose" => layout::change(importer, node),
+        _ => Err("is supported for constants only, and its input depends on the network's input".to_owned()),
     };
     activation.map(Value::Activation)
 }
 
 /// `Dropout` in inference passes its input on.
 fn dropout(node: &Node<'_>) -> Result<Activation, String> {
-    let training = node
-        .constant(2, "training_mode")?
-        .and_then(|flag| flag.scalar())
-        .unwrap_or(0.0);
+    let training = node.constant(2, "training_mode")?.and_then(|flag| flag.scalar()).unwrap_or(0.0);
     if training != 0.0 {
-        return Err(
-            "is in training mode; export the model for inference (model.eval())".to_owned(),
-        );
+        return Err("is in training mode; export the model for inference (model.eval())".to_owned());
     }
     node.activation(0).cloned()
 }
@@ -154,15 +109,9 @@ fn read_constant(importer: &mut Importer, node: &Node<'_>) -> Result<Value, Stri
     } else if let Some(value) = node.float("value_float")? {
         float(value)
     } else if let Some(values) = node.floats("value_floats")? {
-        Constant::floats(
-            vec![values.len()],
-            values.iter().map(|&value| f64::from(value)).collect(),
-        )
+        Constant::floats(vec![values.len()], values.iter().map(|&value| f64::from(value)).collect())
     } else if let Some(value) = node.int("value_int")? {
-        Constant {
-            dims: vec![],
-            ..Constant::integer_vector(vec![value])
-        }
+        Constant { dims: vec![], ..Constant::integer_vector(vec![value]) }
     } else if let Some(values) = node.ints("value_ints")? {
         Constant::integer_vector(values.to_vec())
     } else {

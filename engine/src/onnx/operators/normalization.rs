@@ -11,19 +11,14 @@ use crate::onnx::polynomial::Activation;
 pub(super) fn batch(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     if node.int("training_mode")?.unwrap_or(0) != 0 {
-        return Err(
-            "is in training mode; export the model for inference (model.eval())".to_owned(),
-        );
+        return Err("is in training mode; export the model for inference (model.eval())".to_owned());
     }
     let channels = *input.dims.get(1).ok_or("takes a value without channels")?;
     let epsilon = node.float("epsilon")?.unwrap_or(1e-5);
     let parameter = |index: usize, what: &str| {
         let constant = node.required_constant(index, what)?;
         if constant.len() != channels {
-            return Err(format!(
-                "has {} values of {what} for {channels} channels",
-                constant.len()
-            ));
+            return Err(format!("has {} values of {what} for {channels} channels", constant.len()));
         }
         Ok(constant.to_floats())
     };
@@ -42,19 +37,9 @@ pub(super) fn batch(importer: &mut Importer, node: &Node<'_>) -> Result<Activati
         ));
     }
     importer.charge(2 * channels)?;
-    let scale: Vec<f64> = gain
-        .iter()
-        .zip(&variance)
-        .map(|(gain, variance)| gain / (variance + epsilon).sqrt())
-        .collect();
-    let shift = (0..channels)
-        .map(|channel| bias[channel] - mean[channel] * scale[channel])
-        .collect();
+    let scale: Vec<f64> =
+        gain.iter().zip(&variance).map(|(gain, variance)| gain / (variance + epsilon).sqrt()).collect();
+    let shift = (0..channels).map(|channel| bias[channel] - mean[channel] * scale[channel]).collect();
     let layer = importer.materialise(input)?;
-    importer.push(
-        node,
-        Operator::Affine { scale, shift },
-        vec![layer],
-        input.dims.clone(),
-    )
+    importer.push(node, Operator::Affine { scale, shift }, vec![layer], input.dims.clone())
 }

@@ -15,21 +15,11 @@ pub(super) fn average(importer: &mut Importer, node: &Node<'_>) -> Result<Activa
     let kernel = window::pair(node, "kernel_shape")?.ok_or("has no kernel_shape")?;
     let window = window::resolve(node, kernel, image)?;
     if window.dilation != [1, 1] {
-        return Err(format!(
-            "has dilations {:?}; only 1 is supported",
-            window.dilation
-        ));
+        return Err(format!("has dilations {:?}; only 1 is supported", window.dilation));
     }
-    let Padding {
-        top,
-        left,
-        bottom,
-        right,
-    } = window.padding;
+    let Padding { top, left, bottom, right } = window.padding;
     if top.max(bottom) >= kernel[0] || left.max(right) >= kernel[1] {
-        return Err(format!(
-            "has pads as large as its kernel {kernel:?}; smaller ones are supported"
-        ));
+        return Err(format!("has pads as large as its kernel {kernel:?}; smaller ones are supported"));
     }
     let batch = importer.batch();
     let dims = |height: usize, width: usize| vec![batch, image.channels, height, width];
@@ -49,25 +39,12 @@ pub(super) fn average(importer: &mut Importer, node: &Node<'_>) -> Result<Activa
         padding.bottom += below;
         padding.right += right_of;
     }
-    let operator = Operator::AveragePool {
-        kernel,
-        stride: window.stride,
-        padding,
-        count_include_pad,
-    };
-    importer.push(
-        node,
-        operator,
-        vec![layer],
-        dims(window.output[0], window.output[1]),
-    )
+    let operator = Operator::AveragePool { kernel, stride: window.stride, padding, count_include_pad };
+    importer.push(node, operator, vec![layer], dims(window.output[0], window.output[1]))
 }
 
 /// `GlobalAveragePool`: one window as large as the image.
-pub(super) fn global_average(
-    importer: &mut Importer,
-    node: &Node<'_>,
-) -> Result<Activation, String> {
+pub(super) fn global_average(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     let image = window::image(&input.dims)?;
     let layer = importer.materialise(input)?;
@@ -77,12 +54,7 @@ pub(super) fn global_average(
         padding: Padding::default(),
         count_include_pad: false,
     };
-    importer.push(
-        node,
-        operator,
-        vec![layer],
-        vec![importer.batch(), image.channels, 1, 1],
-    )
+    importer.push(node, operator, vec![layer], vec![importer.batch(), image.channels, 1, 1])
 }
 
 /// `Pad` with zeros around an image.
@@ -90,20 +62,14 @@ pub(super) fn pad(importer: &mut Importer, node: &Node<'_>) -> Result<Activation
     let input = node.activation(0)?;
     let mode = node.string("mode")?.unwrap_or("constant");
     if mode != "constant" {
-        return Err(format!(
-            "has mode `{mode}`; only constant padding with zeros is supported"
-        ));
+        return Err(format!("has mode `{mode}`; only constant padding with zeros is supported"));
     }
     let fill = match node.constant(2, "the padding value")? {
-        Some(value) => value
-            .scalar()
-            .ok_or("has a padding value that is not a scalar")?,
+        Some(value) => value.scalar().ok_or("has a padding value that is not a scalar")?,
         None => node.float("value")?.unwrap_or(0.0),
     };
     if fill != 0.0 {
-        return Err(format!(
-            "pads with {fill}; only padding with zeros is supported"
-        ));
+        return Err(format!("pads with {fill}; only padding with zeros is supported"));
     }
     let pads = node.integers("pads", 1)?.ok_or("has no pads")?;
     let rank = input.dims.len();
@@ -126,30 +92,12 @@ pub(super) fn pad(importer: &mut Importer, node: &Node<'_>) -> Result<Activation
     }
     let image = window::image(&input.dims)?;
     if before[..2] != [0, 0] || after[..2] != [0, 0] {
-        return Err(
-            "pads the batch or the channels; only padding of height and width is supported"
-                .to_owned(),
-        );
+        return Err("pads the batch or the channels; only padding of height and width is supported".to_owned());
     }
     let amounts = [before[2], before[3], after[2], after[3]];
     let [top, left, bottom, right] = window::extents::<4>("pads", &amounts, 0)?;
-    let dims = vec![
-        importer.batch(),
-        image.channels,
-        image.height + top + bottom,
-        image.width + left + right,
-    ];
+    let dims = vec![importer.batch(), image.channels, image.height + top + bottom, image.width + left + right];
     importer.check_dims(&dims)?;
     let layer = importer.materialise(input)?;
-    importer.push(
-        node,
-        Operator::Pad(Padding {
-            top,
-            left,
-            bottom,
-            right,
-        }),
-        vec![layer],
-        dims,
-    )
+    importer.push(node, Operator::Pad(Padding { top, left, bottom, right }), vec![layer], dims)
 }

@@ -61,9 +61,7 @@ pub(super) fn resolve(node: &Node<'_>, kernel: [usize; 2], image: Shape) -> Resu
             }
         }
         (other, _) => {
-            return Err(format!(
-                "has auto_pad `{other}`; supported are NOTSET, VALID, SAME_UPPER, SAME_LOWER"
-            ));
+            return Err(format!("has auto_pad `{other}`; supported are NOTSET, VALID, SAME_UPPER, SAME_LOWER"));
         }
     };
     let mut output = [0; 2];
@@ -75,43 +73,24 @@ pub(super) fn resolve(node: &Node<'_>, kernel: [usize; 2], image: Shape) -> Resu
         })?;
         let mut windows = room / stride[axis] + 1;
         // A last, partial window counts only if it starts inside the image or the leading padding.
-        if ceil_mode && room % stride[axis] != 0 && windows * stride[axis] < size[axis] + pads[axis]
-        {
+        if ceil_mode && room % stride[axis] != 0 && windows * stride[axis] < size[axis] + pads[axis] {
             windows += 1;
         }
         output[axis] = windows;
         extension[axis] = ((windows - 1) * stride[axis] + extent[axis]).saturating_sub(padded);
     }
     let [top, left, bottom, right] = pads;
-    let padding = Padding {
-        top,
-        left,
-        bottom,
-        right,
-    };
-    Ok(Window {
-        kernel,
-        stride,
-        dilation,
-        padding,
-        extension,
-        output,
-    })
+    let padding = Padding { top, left, bottom, right };
+    Ok(Window { kernel, stride, dilation, padding, extension, output })
 }
 
 /// An attribute that holds two positive extents.
 pub(super) fn pair(node: &Node<'_>, name: &str) -> Result<Option<[usize; 2]>, String> {
-    node.ints(name)?
-        .map(|values| extents::<2>(name, values, 1))
-        .transpose()
+    node.ints(name)?.map(|values| extents::<2>(name, values, 1)).transpose()
 }
 
 /// Checks the number and the range of extents.
-pub(super) fn extents<const N: usize>(
-    name: &str,
-    values: &[i64],
-    minimum: i64,
-) -> Result<[usize; N], String> {
+pub(super) fn extents<const N: usize>(name: &str, values: &[i64], minimum: i64) -> Result<[usize; N], String> {
     let wrong = || {
         format!(
             "has {name} {values:?}; {N} numbers from {minimum} to {MAX_EXTENT} are supported (two-dimensional images)"
@@ -119,13 +98,7 @@ pub(super) fn extents<const N: usize>(
     };
     let checked = values
         .iter()
-        .map(|&value| {
-            if (minimum..=MAX_EXTENT).contains(&value) {
-                Ok(value as usize)
-            } else {
-                Err(wrong())
-            }
-        })
+        .map(|&value| if (minimum..=MAX_EXTENT).contains(&value) { Ok(value as usize) } else { Err(wrong()) })
         .collect::<Result<Vec<_>, _>>()?;
     checked.try_into().map_err(|_| wrong())
 }

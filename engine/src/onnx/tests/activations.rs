@@ -19,17 +19,8 @@ const INPUT: [f32; 6] = [1.0, -2.0, 3.0, 0.5, -0.25, 4.0];
 
 /// Coefficients of the only layer, which must be a quadratic.
 fn quadratic(graph: &Graph) -> [Vec<f64>; 3] {
-    let [_, layer] = graph.layers.as_slice() else {
-        panic!("{} layers", graph.layers.len())
-    };
-    let Operator::Quadratic {
-        square,
-        linear,
-        constant,
-    } = &layer.operator
-    else {
-        panic!("{:?}", layer.operator)
-    };
+    let [_, layer] = graph.layers.as_slice() else { panic!("{} layers", graph.layers.len()) };
+    let Operator::Quadratic { square, linear, constant } = &layer.operator else { panic!("{:?}", layer.operator) };
     [square.clone(), linear.clone(), constant.clone()]
 }
 
@@ -52,9 +43,7 @@ fn squares() {
     assert_quadratic(model().node("y", "Mul x x", vec![]), SQUARE);
     assert_quadratic(model().node("y", "Pow x two", vec![]), SQUARE);
     assert_quadratic(model().node("y", "Pow x integer_two", vec![]), SQUARE);
-    let through_identity = model()
-        .node("i", "Identity x", vec![])
-        .node("y", "Mul i x", vec![]);
+    let through_identity = model().node("i", "Identity x", vec![]).node("y", "Mul i x", vec![]);
     assert_quadratic(through_identity, SQUARE);
 }
 
@@ -115,24 +104,17 @@ fn differences_quotients_and_signs() {
 
 #[test]
 fn per_channel_coefficients() {
-    let model = model()
-        .node("s", "Add x channel3", vec![])
-        .node("ss", "Mul s s", vec![])
-        .node("y", "Mul channel ss", vec![]);
+    let model =
+        model().node("s", "Add x channel3", vec![]).node("ss", "Mul s s", vec![]).node("y", "Mul channel ss", vec![]);
     // channel * (x + channel3)^2
-    assert_quadratic(
-        model,
-        [[1.0, 2.0, -4.0], [1.0, 0.0, 8.0], [0.25, 0.0, -4.0]],
-    );
+    assert_quadratic(model, [[1.0, 2.0, -4.0], [1.0, 0.0, 8.0], [0.25, 0.0, -4.0]]);
 }
 
 #[test]
 fn per_element_constants_that_are_the_same_within_a_channel() {
     let values = [1.0, 1.0, 2.0, 2.0, -4.0, -4.0];
-    let model = model()
-        .floats("full", &[1, 3, 1, 2], &values)
-        .node("xx", "Mul x x", vec![])
-        .node("y", "Mul xx full", vec![]);
+    let model =
+        model().floats("full", &[1, 3, 1, 2], &values).node("xx", "Mul x x", vec![]).node("y", "Mul xx full", vec![]);
     assert_quadratic(model, [[1.0, 2.0, -4.0], [0.0; 3], [0.0; 3]]);
 }
 
@@ -144,42 +126,23 @@ fn features_of_a_vector_are_channels() {
         .node("p", "Mul xw x", vec![])
         .node("y", "Sub p w", vec![]);
     let graph = model.load().unwrap();
-    assert_eq!(
-        quadratic(&graph),
-        [vec![1.0, 2.0, 3.0], vec![0.0; 3], vec![-1.0, -2.0, -3.0]]
-    );
+    assert_eq!(quadratic(&graph), [vec![1.0, 2.0, 3.0], vec![0.0; 3], vec![-1.0, -2.0, -3.0]]);
 }
 
 #[test]
 fn affine_values_are_one_layer_named_after_the_last_node() {
-    let model = model()
-        .node("s", "Sub x b", vec![])
-        .node("y", "Div s two", vec![]);
+    let model = model().node("s", "Sub x b", vec![]).node("y", "Div s two", vec![]);
     let graph = model.load().unwrap();
-    let [_, layer] = graph.layers.as_slice() else {
-        panic!("more than one layer")
-    };
+    let [_, layer] = graph.layers.as_slice() else { panic!("more than one layer") };
     assert_eq!(layer.name, "y_node");
-    assert_eq!(
-        layer.operator,
-        Operator::Affine {
-            scale: vec![0.5; 3],
-            shift: vec![1.0; 3]
-        }
-    );
+    assert_eq!(layer.operator, Operator::Affine { scale: vec![0.5; 3], shift: vec![1.0; 3] });
 }
 
 #[test]
 fn a_square_of_a_square_is_two_layers() {
-    let model = model()
-        .node("xx", "Mul x x", vec![])
-        .node("s", "Add xx a", vec![])
-        .node("y", "Mul s s", vec![]);
+    let model = model().node("xx", "Mul x x", vec![]).node("s", "Add xx a", vec![]).node("y", "Mul s s", vec![]);
     assert_eq!(model.operators(), ["Quadratic", "Quadratic"]);
-    let expected: Vec<f32> = INPUT
-        .iter()
-        .map(|x| (x * x + 0.5) * (x * x + 0.5))
-        .collect();
+    let expected: Vec<f32> = INPUT.iter().map(|x| (x * x + 0.5) * (x * x + 0.5)).collect();
     assert_eq!(model.run(&INPUT), expected);
 }
 
@@ -202,17 +165,12 @@ fn arithmetic_of_a_layer_and_its_own_base() {
         .node("conv", "Conv xx w", vec![])
         .node("s", "Add xx x", vec![])
         .node("y", "Sub conv s", vec![]);
-    assert_eq!(
-        model.operators(),
-        ["Quadratic", "Linear", "Quadratic", "Add"]
-    );
+    assert_eq!(model.operators(), ["Quadratic", "Linear", "Quadratic", "Add"]);
     let weights = super::ramp(9);
     let found = model.run(&INPUT);
     for index in 0..6 {
         let (channel, column) = (index / 2, index % 2);
-        let conv: f32 = (0..3)
-            .map(|c| weights[channel * 3 + c] * INPUT[c * 2 + column].powi(2))
-            .sum();
+        let conv: f32 = (0..3).map(|c| weights[channel * 3 + c] * INPUT[c * 2 + column].powi(2)).sum();
         let expected = conv - INPUT[index] * INPUT[index] - INPUT[index];
         assert!((found[index] - expected).abs() < 1e-5);
     }
@@ -220,10 +178,11 @@ fn arithmetic_of_a_layer_and_its_own_base() {
 
 #[test]
 fn activations_after_other_dimensions() {
-    let model = model()
-        .node("f", "Flatten x", vec![int("axis", 1)])
-        .node("ff", "Mul f f", vec![])
-        .node("y", "Mul a ff", vec![]);
+    let model = model().node("f", "Flatten x", vec![int("axis", 1)]).node("ff", "Mul f f", vec![]).node(
+        "y",
+        "Mul a ff",
+        vec![],
+    );
     assert_eq!(model.operators(), ["Reshape", "Quadratic"]);
     assert_eq!(model.run(&INPUT), INPUT.map(|x| 0.5 * x * x));
 }

@@ -7,27 +7,16 @@ use crate::onnx::schema::{StringStringEntryProto, TensorProto, data_type};
 /// The factors by which a model scales its two channels, one of which is not 1.
 fn factors(model: &Model) -> Vec<f64> {
     let graph = model.load().unwrap();
-    let Operator::Affine { scale, .. } = &graph.layers[1].operator else {
-        panic!("not affine")
-    };
+    let Operator::Affine { scale, .. } = &graph.layers[1].operator else { panic!("not affine") };
     scale.clone()
 }
 
 fn scaled_by(constant: TensorProto) -> Vec<f64> {
-    factors(
-        &Model::new(&[-1, 2])
-            .initializer(constant)
-            .node("y", "Mul x c", vec![]),
-    )
+    factors(&Model::new(&[-1, 2]).initializer(constant).node("y", "Mul x c", vec![]))
 }
 
 fn constant(data_type: i32, fill: impl Fn(&mut TensorProto)) -> TensorProto {
-    let mut constant = TensorProto {
-        name: "c".to_owned(),
-        dims: vec![2],
-        data_type,
-        ..TensorProto::default()
-    };
+    let mut constant = TensorProto { name: "c".to_owned(), dims: vec![2], data_type, ..TensorProto::default() };
     fill(&mut constant);
     constant
 }
@@ -35,58 +24,28 @@ fn constant(data_type: i32, fill: impl Fn(&mut TensorProto)) -> TensorProto {
 #[test]
 fn element_types() {
     let expected = vec![1.5, -2.0];
-    let words = |words: [u16; 2]| {
-        words
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect::<Vec<_>>()
-    };
+    let words = |words: [u16; 2]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
     let cases = [
         constant(data_type::FLOAT, |c| c.float_data = vec![1.5, -2.0]),
-        constant(data_type::FLOAT, |c| {
-            c.raw_data = [1.5_f32, -2.0]
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .collect()
-        }),
+        constant(data_type::FLOAT, |c| c.raw_data = [1.5_f32, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect()),
         constant(data_type::DOUBLE, |c| c.double_data = vec![1.5, -2.0]),
-        constant(data_type::DOUBLE, |c| {
-            c.raw_data = [1.5_f64, -2.0]
-                .iter()
-                .flat_map(|v| v.to_le_bytes())
-                .collect()
-        }),
+        constant(data_type::DOUBLE, |c| c.raw_data = [1.5_f64, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect()),
         constant(data_type::FLOAT16, |c| c.raw_data = words([0x3e00, 0xc000])),
         constant(data_type::FLOAT16, |c| c.int32_data = vec![0x3e00, 0xc000]),
-        constant(data_type::BFLOAT16, |c| {
-            c.raw_data = words([0x3fc0, 0xc000])
-        }),
+        constant(data_type::BFLOAT16, |c| c.raw_data = words([0x3fc0, 0xc000])),
         constant(data_type::BFLOAT16, |c| c.int32_data = vec![0x3fc0, 0xc000]),
     ];
     for case in cases {
         assert_eq!(scaled_by(case), expected);
     }
-    assert_eq!(
-        scaled_by(constant(data_type::INT32, |c| c.int32_data = vec![3, -4])),
-        [3.0, -4.0]
-    );
-    assert_eq!(
-        scaled_by(constant(data_type::INT64, |c| c.int64_data = vec![3, -4])),
-        [3.0, -4.0]
-    );
-    assert_eq!(
-        scaled_by(constant(data_type::BOOL, |c| c.raw_data = vec![1, 0])),
-        [1.0, 0.0]
-    );
+    assert_eq!(scaled_by(constant(data_type::INT32, |c| c.int32_data = vec![3, -4])), [3.0, -4.0]);
+    assert_eq!(scaled_by(constant(data_type::INT64, |c| c.int64_data = vec![3, -4])), [3.0, -4.0]);
+    assert_eq!(scaled_by(constant(data_type::BOOL, |c| c.raw_data = vec![1, 0])), [1.0, 0.0]);
 }
 
 #[test]
 fn halves_at_the_ends_of_their_range() {
-    let half = |bits: i32| {
-        scaled_by(constant(data_type::FLOAT16, |c| {
-            c.int32_data = vec![bits, 0x3c00]
-        }))[0]
-    };
+    let half = |bits: i32| scaled_by(constant(data_type::FLOAT16, |c| c.int32_data = vec![bits, 0x3c00]))[0];
     assert_eq!(half(0x0001), 2.0_f64.powi(-24));
     assert_eq!(half(0x83ff), -1023.0 * 2.0_f64.powi(-24));
     assert_eq!(half(0x0400), 2.0_f64.powi(-14));
@@ -95,17 +54,9 @@ fn halves_at_the_ends_of_their_range() {
 
 #[test]
 fn constant_nodes() {
-    let from = |attribute| {
-        factors(
-            &Model::new(&[-1, 2])
-                .node("c", "Constant", vec![attribute])
-                .node("y", "Mul x c", vec![]),
-        )
-    };
-    assert_eq!(
-        from(tensor("value", float_tensor("", &[2], &[2.0, 3.0]))),
-        [2.0, 3.0]
-    );
+    let from =
+        |attribute| factors(&Model::new(&[-1, 2]).node("c", "Constant", vec![attribute]).node("y", "Mul x c", vec![]));
+    assert_eq!(from(tensor("value", float_tensor("", &[2], &[2.0, 3.0]))), [2.0, 3.0]);
     assert_eq!(from(float("value_float", 2.0)), [2.0, 2.0]);
     assert_eq!(from(floats("value_floats", &[2.0, 3.0])), [2.0, 3.0]);
     assert_eq!(from(int("value_int", 3)), [3.0, 3.0]);
@@ -114,10 +65,7 @@ fn constant_nodes() {
 
 #[test]
 fn initializers_that_are_also_inputs() {
-    let mut model =
-        Model::new(&[-1, 2])
-            .floats("c", &[2], &[2.0, 3.0])
-            .node("y", "Mul x c", vec![]);
+    let mut model = Model::new(&[-1, 2]).floats("c", &[2], &[2.0, 3.0]).node("y", "Mul x c", vec![]);
     model.graph().input.insert(0, value_info("c", Some(&[2])));
     assert_eq!(model.run(&[1.0, 1.0]), [2.0, 3.0]);
 }
@@ -163,11 +111,8 @@ fn arithmetic_of_constants() {
 #[test]
 fn casts_of_constants() {
     let cast = |to: i32| {
-        let model = Model::new(&[-1, 2]).floats("a", &[2], &[1.75, -1.75]).node(
-            "c",
-            "Cast a",
-            vec![int("to", to.into())],
-        );
+        let model =
+            Model::new(&[-1, 2]).floats("a", &[2], &[1.75, -1.75]).node("c", "Cast a", vec![int("to", to.into())]);
         factors(&model.node("y", "Mul x c", vec![]))
     };
     assert_eq!(cast(data_type::FLOAT), [1.75, -1.75]);
@@ -187,18 +132,9 @@ fn transposed_and_gathered_weights() {
             .node("y", "MatMul x w", vec![]);
         [model.run(&[1.0, 0.0]), model.run(&[0.0, 1.0])].concat()
     };
-    assert_eq!(
-        weights("Identity t", vec![]),
-        [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]
-    );
-    assert_eq!(
-        weights("Gather t columns", vec![int("axis", 1)]),
-        [5.0, 1.0, 3.0, 6.0, 2.0, 4.0]
-    );
-    assert_eq!(
-        weights("Concat t t", vec![int("axis", 1)]),
-        [1., 3., 5., 1., 3., 5., 2., 4., 6., 2., 4., 6.]
-    );
+    assert_eq!(weights("Identity t", vec![]), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+    assert_eq!(weights("Gather t columns", vec![int("axis", 1)]), [5.0, 1.0, 3.0, 6.0, 2.0, 4.0]);
+    assert_eq!(weights("Concat t t", vec![int("axis", 1)]), [1., 3., 5., 1., 3., 5., 2., 4., 6., 2., 4., 6.]);
 }
 
 #[test]
@@ -210,8 +146,7 @@ fn transposition_of_three_axes() {
         .integers("s", &[1], &[24])
         .node("c", "Reshape t s", vec![])
         .node("y", "Mul x c", vec![]);
-    let expected = (0..4)
-        .flat_map(|k| (0..2).flat_map(move |i| (0..3).map(move |j| f64::from(12 * i + 4 * j + k))));
+    let expected = (0..4).flat_map(|k| (0..2).flat_map(move |i| (0..3).map(move |j| f64::from(12 * i + 4 * j + k))));
     assert_eq!(factors(&model), expected.collect::<Vec<_>>());
 }
 
@@ -219,38 +154,27 @@ fn transposition_of_three_axes() {
 fn a_filled_constant() {
     let model = Model::new(&[-1, 2])
         .integers("s", &[1], &[2])
-        .node(
-            "c",
-            "ConstantOfShape s",
-            vec![tensor("value", float_tensor("", &[1], &[3.0]))],
-        )
+        .node("c", "ConstantOfShape s", vec![tensor("value", float_tensor("", &[1], &[3.0]))])
         .node("y", "Mul x c", vec![]);
     assert_eq!(factors(&model), [3.0, 3.0]);
-    let zeros = Model::new(&[-1, 2])
-        .integers("s", &[1], &[2])
-        .node("c", "ConstantOfShape s", vec![])
-        .node("y", "Add x c", vec![]);
+    let zeros = Model::new(&[-1, 2]).integers("s", &[1], &[2]).node("c", "ConstantOfShape s", vec![]).node(
+        "y",
+        "Add x c",
+        vec![],
+    );
     zeros.assert_error("ONNX graph: output `y` is the input itself, there is nothing to compute");
 }
 
 #[test]
 fn labels_from_metadata() {
     let labels = |key: &str, value: &str| {
-        let mut model = Model::new(&[-1, 2])
-            .integers("c", &[], &[2])
-            .node("y", "Mul x c", vec![]);
-        model.proto.metadata_props.push(StringStringEntryProto {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        });
+        let mut model = Model::new(&[-1, 2]).integers("c", &[], &[2]).node("y", "Mul x c", vec![]);
+        model.proto.metadata_props.push(StringStringEntryProto { key: key.to_owned(), value: value.to_owned() });
         model.load().unwrap().labels
     };
     assert_eq!(labels("labels", r#"["cat", "dog"]"#), ["cat", "dog"]);
     assert_eq!(labels("classes", "cat, dog"), ["cat", "dog"]);
-    assert_eq!(
-        labels("names", r#"{"1": "dog", "0": "cat"}"#),
-        ["cat", "dog"]
-    );
+    assert_eq!(labels("names", r#"{"1": "dog", "0": "cat"}"#), ["cat", "dog"]);
     assert_eq!(labels("names", r#"{"1": "dog", "2": "cat"}"#), [""; 0]);
     assert_eq!(labels("labels", "cat, dog, bird"), [""; 0]);
     assert_eq!(labels("author", "cat, dog"), [""; 0]);
@@ -259,13 +183,8 @@ fn labels_from_metadata() {
 #[test]
 fn integer_tensors_as_raw_bytes() {
     let mut target = integer_tensor("s", &[2], &[]);
-    target.raw_data = [1_i64, -1]
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
-    let model = Model::new(&[-1, 1, 2, 2])
-        .initializer(target)
-        .node("f", "Reshape x s", vec![])
-        .node("y", "Mul f f", vec![]);
+    target.raw_data = [1_i64, -1].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let model =
+        Model::new(&[-1, 1, 2, 2]).initializer(target).node("f", "Reshape x s", vec![]).node("y", "Mul f f", vec![]);
     assert_eq!(model.load().unwrap().output_dimensions, [4]);
 }

@@ -20,23 +20,15 @@ fn image() -> Model {
 fn check(arguments: &str, attributes: Vec<AttributeProto>, reason: &str) {
     let operator = arguments.split(' ').next().unwrap();
     let message = format!("node `y_node` ({operator}): {reason}");
-    image()
-        .node("y", arguments, attributes)
-        .assert_error(&message);
+    image().node("y", arguments, attributes).assert_error(&message);
 }
 
 #[test]
 fn unsupported_operators_name_the_supported_ones() {
     let model = image().node("y", "Relu x", vec![]);
     let message = model.load().unwrap_err().to_string();
-    assert!(message.starts_with(
-        "node `y_node`: operator `Relu` is not supported; supported are Add, AveragePool, "
-    ));
-    assert!(
-        SUPPORTED_OPERATORS
-            .iter()
-            .all(|operator| message.contains(operator.name))
-    );
+    assert!(message.starts_with("node `y_node`: operator `Relu` is not supported; supported are Add, AveragePool, "));
+    assert!(SUPPORTED_OPERATORS.iter().all(|operator| message.contains(operator.name)));
     assert!(message.ends_with("activations must be polynomials of degree 2, for example x*x"));
 }
 
@@ -65,29 +57,15 @@ fn a_node_without_a_name_is_called_as_its_output() {
 
 #[test]
 fn unsupported_operators_in_dead_branches_do_not_matter() {
-    let model = image()
-        .node("dead", "Relu x", vec![])
-        .node("y", "Mul x x", vec![]);
+    let model = image().node("dead", "Relu x", vec![]).node("y", "Mul x x", vec![]);
     assert_eq!(model.operators(), ["Quadratic"]);
 }
 
 #[test]
 fn attributes() {
-    check(
-        "Add x s",
-        vec![int("broadcast", 1)],
-        "attribute `broadcast` is not supported; none is",
-    );
-    check(
-        "Flatten x",
-        vec![float("axis", 1.0)],
-        "attribute `axis` has the wrong type",
-    );
-    check(
-        "Flatten x",
-        vec![int("start", 1)],
-        "attribute `start` is not supported; supported are axis",
-    );
+    check("Add x s", vec![int("broadcast", 1)], "attribute `broadcast` is not supported; none is");
+    check("Flatten x", vec![float("axis", 1.0)], "attribute `axis` has the wrong type");
+    check("Flatten x", vec![int("start", 1)], "attribute `start` is not supported; supported are axis");
 }
 
 #[test]
@@ -103,9 +81,7 @@ fn missing_inputs() {
 
 #[test]
 fn nodes_out_of_order() {
-    let model = image()
-        .node("y", "Mul later x", vec![])
-        .node("later", "Mul x x", vec![]);
+    let model = image().node("y", "Mul later x", vec![]).node("later", "Mul x x", vec![]);
     model.assert_error_contains(&["node `y_node` (Mul): takes `later`"]);
 }
 
@@ -116,11 +92,7 @@ fn convolutions() {
         vec![],
         "the weights must be a constant; only initializers, Constant nodes and what is computed from them are supported",
     );
-    check(
-        "Conv x row",
-        vec![],
-        "has weights of dimensions [3]; 4 dimensions are supported",
-    );
+    check("Conv x row", vec![], "has weights of dimensions [3]; 4 dimensions are supported");
     check(
         "Conv x w",
         vec![int("group", 2)],
@@ -131,16 +103,8 @@ fn convolutions() {
         vec![int("group", 0)],
         "has 0 groups and weights of dimensions [2, 2, 2, 2] for 2 input channels",
     );
-    check(
-        "Conv x w row",
-        vec![],
-        "has a bias of dimensions [3] for 2 output channels",
-    );
-    check(
-        "Conv x w",
-        vec![ints("kernel_shape", &[3, 3])],
-        "has a kernel_shape other than that of its weights, [2, 2]",
-    );
+    check("Conv x w row", vec![], "has a bias of dimensions [3] for 2 output channels");
+    check("Conv x w", vec![ints("kernel_shape", &[3, 3])], "has a kernel_shape other than that of its weights, [2, 2]");
     check(
         "Conv x w",
         vec![ints("strides", &[0, 1])],
@@ -156,13 +120,10 @@ fn convolutions() {
         vec![string("auto_pad", "SAME")],
         "has auto_pad `SAME`; supported are NOTSET, VALID, SAME_UPPER, SAME_LOWER",
     );
-    Model::new(&[-1, 2, 9])
-        .floats("w", &[2, 2, 3], &ramp(12))
-        .node("y", "Conv x w", vec![])
-        .assert_error(
-            "node `y_node` (Conv): takes a value of 3 dimensions; only two-dimensional images \
+    Model::new(&[-1, 2, 9]).floats("w", &[2, 2, 3], &ramp(12)).node("y", "Conv x w", vec![]).assert_error(
+        "node `y_node` (Conv): takes a value of 3 dimensions; only two-dimensional images \
              [batch, channels, height, width] are supported",
-        );
+    );
 }
 
 #[test]
@@ -175,26 +136,10 @@ fn matrix_products() {
             .node("y", arguments, attributes)
             .assert_error(&format!("node `y_node` {reason}"));
     };
-    vector(
-        "Gemm x m",
-        vec![],
-        "(Gemm): multiplies 2 features with a matrix of dimensions [3, 2]",
-    );
-    vector(
-        "MatMul x m",
-        vec![],
-        "(MatMul): multiplies 2 features with a matrix of dimensions [3, 2]",
-    );
-    vector(
-        "MatMul x row",
-        vec![],
-        "(MatMul): has a matrix of dimensions [3]; 2 dimensions are supported",
-    );
-    vector(
-        "Gemm x square row",
-        vec![],
-        "(Gemm): has an addend C of dimensions [3] for 2 outputs",
-    );
+    vector("Gemm x m", vec![], "(Gemm): multiplies 2 features with a matrix of dimensions [3, 2]");
+    vector("MatMul x m", vec![], "(MatMul): multiplies 2 features with a matrix of dimensions [3, 2]");
+    vector("MatMul x row", vec![], "(MatMul): has a matrix of dimensions [3]; 2 dimensions are supported");
+    vector("Gemm x square row", vec![], "(Gemm): has an addend C of dimensions [3] for 2 outputs");
     vector(
         "Gemm x square",
         vec![int("transA", 1)],
@@ -211,11 +156,7 @@ fn matrix_products() {
         "(MatMul): the right operand must be a constant; only initializers, Constant nodes and what is computed \
          from them are supported",
     );
-    check(
-        "Gemm x w",
-        vec![],
-        "takes a value of dimensions [1, 2, 3, 3]; [batch, features] is supported",
-    );
+    check("Gemm x w", vec![], "takes a value of dimensions [1, 2, 3, 3]; [batch, features] is supported");
     check(
         "MatMul x w",
         vec![],
@@ -225,21 +166,13 @@ fn matrix_products() {
 
 #[test]
 fn normalization() {
-    check(
-        "BatchNormalization x v v v row",
-        vec![],
-        "has 3 values of variance for 2 channels",
-    );
+    check("BatchNormalization x v v v row", vec![], "has 3 values of variance for 2 channels");
     check(
         "BatchNormalization x v v v v",
         vec![int("training_mode", 1)],
         "is in training mode; export the model for inference (model.eval())",
     );
-    check(
-        "BatchNormalization x v v v v",
-        vec![float("epsilon", -1.0)],
-        "has a variance that is not positive",
-    );
+    check("BatchNormalization x v v v v", vec![float("epsilon", -1.0)], "has a variance that is not positive");
     image()
         .integers("on", &[], &[1])
         .node("y", "Dropout x s on", vec![])
@@ -281,16 +214,8 @@ fn pads() {
         vec![string("mode", "reflect")],
         "has mode `reflect`; only constant padding with zeros is supported",
     );
-    check(
-        "Pad x _ s",
-        pads(&[0; 8]),
-        "pads with 3; only padding with zeros is supported",
-    );
-    check(
-        "Pad x",
-        vec![float("value", 1.0)],
-        "pads with 1; only padding with zeros is supported",
-    );
+    check("Pad x _ s", pads(&[0; 8]), "pads with 3; only padding with zeros is supported");
+    check("Pad x", vec![float("value", 1.0)], "pads with 1; only padding with zeros is supported");
     check(
         "Pad x",
         pads(&[0, 1, 0, 0, 0, 0, 0, 0]),
@@ -306,26 +231,14 @@ fn pads() {
 #[test]
 fn elementwise_arithmetic() {
     check("Pow x s", vec![], "has exponent 3; supported are 1 and 2");
-    check(
-        "Pow x row",
-        vec![],
-        "has several exponents; one exponent is supported",
-    );
+    check("Pow x row", vec![], "has several exponents; one exponent is supported");
     check(
         "Pow s x",
         vec![],
         "has an exponent that depends on the network's input; only constant exponents are supported",
     );
-    check(
-        "Div s x",
-        vec![],
-        "divides by a layer's value; only division by a constant is supported",
-    );
-    check(
-        "Div x x",
-        vec![],
-        "divides by a layer's value; only division by a constant is supported",
-    );
+    check("Div s x", vec![], "divides by a layer's value; only division by a constant is supported");
+    check("Div x x", vec![], "divides by a layer's value; only division by a constant is supported");
     check("Div x zero", vec![], "divides by zero");
     check(
         "Mul x row",
@@ -344,34 +257,22 @@ fn elementwise_arithmetic() {
 #[test]
 fn constants_of_more_dimensions_than_the_value() {
     for size in [1, 2] {
-        Model::new(&[-1, size])
-            .floats("c", &[1, 1, 1], &[2.0])
-            .node("y", "Mul x c", vec![])
-            .assert_error_contains(&[
-                "node `y_node` (Mul): a constant of dimensions [1, 1, 1] meets a value of dimensions [1, ",
-            ]);
+        Model::new(&[-1, size]).floats("c", &[1, 1, 1], &[2.0]).node("y", "Mul x c", vec![]).assert_error_contains(&[
+            "node `y_node` (Mul): a constant of dimensions [1, 1, 1] meets a value of dimensions [1, ",
+        ]);
     }
 }
 
 #[test]
 fn products_of_activations() {
-    let cubic = image()
-        .node("xx", "Mul x x", vec![])
-        .node("y", "Mul xx x", vec![]);
-    cubic.assert_error(
-        "node `y_node` (Mul): makes a polynomial of degree 3; activations of degree 2 are supported",
-    );
-    let gate = image()
-        .node("g", "GlobalAveragePool x", vec![])
-        .node("y", "Mul x g", vec![]);
+    let cubic = image().node("xx", "Mul x x", vec![]).node("y", "Mul xx x", vec![]);
+    cubic.assert_error("node `y_node` (Mul): makes a polynomial of degree 3; activations of degree 2 are supported");
+    let gate = image().node("g", "GlobalAveragePool x", vec![]).node("y", "Mul x g", vec![]);
     gate.assert_error(
         "node `y_node` (Mul): takes values of dimensions [1, 2, 3, 3] and [1, 2, 1, 1]; two layers' values must have \
          the same dimensions",
     );
-    let two = image()
-        .node("p", "Conv x w", vec![])
-        .node("q", "Conv x w", vec![])
-        .node("y", "Mul p q", vec![]);
+    let two = image().node("p", "Conv x w", vec![]).node("q", "Conv x w", vec![]).node("y", "Mul p q", vec![]);
     two.assert_error(
         "node `y_node` (Mul): multiplies the values of two different layers; supported are constants and the product \
          of a value with itself",
@@ -386,48 +287,16 @@ fn dimensions() {
         "permutes the axes of [1, 2, 3, 3] by [0, 2, 3, 1], which changes the order of the elements; supported are \
          transpositions that move only dimensions of 1",
     );
-    check(
-        "Transpose x",
-        vec![ints("perm", &[0, 1, 1, 2])],
-        "[0, 1, 1, 2] is not a permutation of 4 axes",
-    );
-    check(
-        "Flatten x",
-        vec![int("axis", 2)],
-        "gives dimensions [2, 9]; the batch of 1 must stay the first dimension",
-    );
-    check(
-        "Flatten x",
-        vec![int("axis", 5)],
-        "axis 5 is outside of 4 dimensions",
-    );
-    check(
-        "Squeeze x",
-        vec![],
-        "gives dimensions [2, 3, 3]; the batch of 1 must stay the first dimension",
-    );
-    check(
-        "Squeeze x",
-        vec![ints("axes", &[1])],
-        "axis 1 of dimensions [1, 2, 3, 3] is not 1",
-    );
+    check("Transpose x", vec![ints("perm", &[0, 1, 1, 2])], "[0, 1, 1, 2] is not a permutation of 4 axes");
+    check("Flatten x", vec![int("axis", 2)], "gives dimensions [2, 9]; the batch of 1 must stay the first dimension");
+    check("Flatten x", vec![int("axis", 5)], "axis 5 is outside of 4 dimensions");
+    check("Squeeze x", vec![], "gives dimensions [2, 3, 3]; the batch of 1 must stay the first dimension");
+    check("Squeeze x", vec![ints("axes", &[1])], "axis 1 of dimensions [1, 2, 3, 3] is not 1");
     check("Unsqueeze x", vec![], "has no axes");
-    check(
-        "Unsqueeze x",
-        vec![ints("axes", &[i64::MIN])],
-        "axis -9223372036854775808 is outside of 5 dimensions",
-    );
+    check("Unsqueeze x", vec![ints("axes", &[i64::MIN])], "axis -9223372036854775808 is outside of 5 dimensions");
     check("Reshape x", vec![], "the new shape (input 1) is missing");
-    check(
-        "Reshape x v",
-        vec![],
-        "a constant of integers is needed, not of floats",
-    );
-    check(
-        "Reshape x axes",
-        vec![],
-        "dimensions [1, 2, 3, 3] cannot be reshaped to [0]",
-    );
+    check("Reshape x v", vec![], "a constant of integers is needed, not of floats");
+    check("Reshape x axes", vec![], "dimensions [1, 2, 3, 3] cannot be reshaped to [0]");
 }
 
 #[test]
@@ -436,11 +305,7 @@ fn operators_for_constants_only() {
     check("Cast x", vec![int("to", 1)], reason);
     check("Concat x x", vec![int("axis", 1)], reason);
     check("Sqrt x", vec![], reason);
-    check(
-        "Conv w w",
-        vec![],
-        "has only constant inputs; it is supported for layers' values only",
-    );
+    check("Conv w w", vec![], "has only constant inputs; it is supported for layers' values only");
     image()
         .node("c", "Cast s", vec![int("to", 8)])
         .node("y", "Mul x c", vec![])
@@ -456,9 +321,7 @@ fn numbers_that_are_not_finite_name_the_layer() {
     let model = |value: f32| {
         let mut weights = ramp(16);
         weights[5] = value;
-        image()
-            .floats("bad", &[2, 2, 2, 2], &weights)
-            .node("y", "Conv x bad", vec![])
+        image().floats("bad", &[2, 2, 2, 2], &weights).node("y", "Conv x bad", vec![])
     };
     for value in [f32::NAN, f32::INFINITY] {
         model(value).assert_error("layer `y_node` (number 1): weights: number 5 is not finite");

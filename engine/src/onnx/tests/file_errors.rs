@@ -23,35 +23,15 @@ fn initializers() {
                     data in one file";
     check_initializer(|s| s.data_location = 1, external);
     check_initializer(
-        |s| {
-            s.external_data.push(StringStringEntryProto {
-                key: "location".to_owned(),
-                value: "w.bin".to_owned(),
-            })
-        },
+        |s| s.external_data.push(StringStringEntryProto { key: "location".to_owned(), value: "w.bin".to_owned() }),
         external,
     );
     check_initializer(|s| s.dims = vec![-1], "negative dimension -1");
-    check_initializer(
-        |s| s.dims = vec![2],
-        "has 4 bytes of data where its dimensions need 2 times 4",
-    );
-    check_initializer(
-        |s| s.raw_data.truncate(3),
-        "has 3 bytes of data where its dimensions need 1 times 4",
-    );
-    check_initializer(
-        |s| s.raw_data.clear(),
-        "has 0 elements where its dimensions need 1",
-    );
-    check_initializer(
-        |s| s.dims = vec![1 << 40, 1 << 40],
-        "dimensions [1099511627776, 1099511627776] are too large",
-    );
-    check_initializer(
-        |s| s.dims = vec![1; 9],
-        "9 dimensions; at most 8 are supported",
-    );
+    check_initializer(|s| s.dims = vec![2], "has 4 bytes of data where its dimensions need 2 times 4");
+    check_initializer(|s| s.raw_data.truncate(3), "has 3 bytes of data where its dimensions need 1 times 4");
+    check_initializer(|s| s.raw_data.clear(), "has 0 elements where its dimensions need 1");
+    check_initializer(|s| s.dims = vec![1 << 40, 1 << 40], "dimensions [1099511627776, 1099511627776] are too large");
+    check_initializer(|s| s.dims = vec![1; 9], "9 dimensions; at most 8 are supported");
     check_initializer(
         |s| s.data_type = 8,
         "data type string is not supported; supported are float16, bfloat16, float32, float64, int32, int64, bool",
@@ -76,26 +56,17 @@ fn inputs_and_outputs() {
         &|model| model.graph().input.push(value_info("z", Some(&[1]))),
         "exactly one input is supported, the file has [\"x\", \"z\"]",
     );
-    error(
-        &|model| model.graph().input.clear(),
-        "exactly one input is supported, the file has []",
-    );
+    error(&|model| model.graph().input.clear(), "exactly one input is supported, the file has []");
     error(
         &|model| model.graph().output.push(value_info("s", None)),
         "exactly one output is supported, the file has [\"y\", \"s\"]",
     );
-    error(
-        &|model| model.graph().output[0].name = "s".to_owned(),
-        "output `s` does not depend on the input",
-    );
+    error(&|model| model.graph().output[0].name = "s".to_owned(), "output `s` does not depend on the input");
     error(
         &|model| model.graph().output[0] = value_info("y", Some(&[-1, 7])),
         "output `y` is declared with other dimensions than the computed [1, 2, 3, 3]",
     );
-    error(
-        &|model| model.graph().input[0] = value_info("x", None),
-        "input `x` has no declared shape",
-    );
+    error(&|model| model.graph().input[0] = value_info("x", None), "input `x` has no declared shape");
     error(
         &|model| model.graph().input[0] = value_info("x", Some(&[3])),
         "input `x` has 1 dimensions; supported are [batch, features] to [batch, channels, height, width]",
@@ -110,13 +81,7 @@ fn inputs_and_outputs() {
     );
     error(
         &|model| {
-            let tensor_type = model.graph().input[0]
-                .r#type
-                .as_mut()
-                .unwrap()
-                .tensor_type
-                .as_mut()
-                .unwrap();
+            let tensor_type = model.graph().input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
             tensor_type.elem_type = 2;
         },
         "input `x` is a tensor of uint8; only floats are supported",
@@ -136,9 +101,7 @@ fn operator_sets() {
     }
     for version in [8, 22] {
         model.proto.opset_import[0].version = version;
-        model.assert_error(&format!(
-            "ONNX opset {version} is not supported; supported are opsets 9 to 21"
-        ));
+        model.assert_error(&format!("ONNX opset {version} is not supported; supported are opsets 9 to 21"));
     }
     model.proto.opset_import.clear();
     model.assert_error("ONNX opset 0 is not supported; supported are opsets 9 to 21");
@@ -146,16 +109,10 @@ fn operator_sets() {
 
 #[test]
 fn files() {
-    assert!(matches!(
-        crate::onnx::load_file("no-such-file.onnx"),
-        Err(OnnxError::Read(_))
-    ));
+    assert!(matches!(crate::onnx::load_file("no-such-file.onnx"), Err(OnnxError::Read(_))));
     let mut model = image();
     model.proto.graph = None;
     model.assert_error("not a valid ONNX file: there is no graph");
     let message = crate::onnx::load(b"").unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "ONNX opset 0 is not supported; supported are opsets 9 to 21"
-    );
+    assert_eq!(message, "ONNX opset 0 is not supported; supported are opsets 9 to 21");
 }

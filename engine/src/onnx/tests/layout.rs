@@ -15,9 +15,7 @@ fn assert_dimensions(model: &Model, dimensions: &[usize], operators: &[&str]) {
 
 /// Doubles the value `v`, so that there is something to compute.
 fn doubled(model: Model) -> Model {
-    model
-        .floats("two", &[], &[2.0])
-        .node("y", "Mul v two", vec![])
+    model.floats("two", &[], &[2.0]).node("y", "Mul v two", vec![])
 }
 
 fn image() -> Model {
@@ -27,12 +25,7 @@ fn image() -> Model {
 #[test]
 fn flatten() {
     let flatten = |attributes| doubled(image().node("v", "Flatten x", attributes));
-    for attributes in [
-        vec![],
-        vec![int("axis", 1)],
-        vec![int("axis", -3)],
-        vec![int("axis", 0)],
-    ] {
+    for attributes in [vec![], vec![int("axis", 1)], vec![int("axis", -3)], vec![int("axis", 0)]] {
         assert_dimensions(&flatten(attributes), &[12], &["Reshape", "Affine"]);
     }
 }
@@ -54,27 +47,11 @@ fn reshape() {
 #[test]
 fn squeeze_and_unsqueeze_as_attribute_and_as_input() {
     let vector = || Model::new(&[-1, 3, 1, 1]).integers("axes", &[2], &[2, -1]);
-    assert_dimensions(
-        &doubled(vector().node("v", "Squeeze x", vec![ints("axes", &[2, 3])])),
-        &[3],
-        &["Affine"],
-    );
-    assert_dimensions(
-        &doubled(vector().node("v", "Squeeze x axes", vec![])),
-        &[3],
-        &["Affine"],
-    );
+    assert_dimensions(&doubled(vector().node("v", "Squeeze x", vec![ints("axes", &[2, 3])])), &[3], &["Affine"]);
+    assert_dimensions(&doubled(vector().node("v", "Squeeze x axes", vec![])), &[3], &["Affine"]);
     let flat = || Model::new(&[-1, 3]).integers("axes", &[2], &[2, -1]);
-    assert_dimensions(
-        &doubled(flat().node("v", "Unsqueeze x", vec![ints("axes", &[2, 3])])),
-        &[3, 1, 1],
-        &["Affine"],
-    );
-    assert_dimensions(
-        &doubled(flat().node("v", "Unsqueeze x axes", vec![])),
-        &[3, 1, 1],
-        &["Affine"],
-    );
+    assert_dimensions(&doubled(flat().node("v", "Unsqueeze x", vec![ints("axes", &[2, 3])])), &[3, 1, 1], &["Affine"]);
+    assert_dimensions(&doubled(flat().node("v", "Unsqueeze x axes", vec![])), &[3, 1, 1], &["Affine"]);
     let channel = Model::new(&[-1, 4, 4]).integers("axes", &[1], &[1]);
     let channel = doubled(channel.node("v", "Unsqueeze x axes", vec![]));
     assert_dimensions(&channel, &[1, 4, 4], &["Reshape", "Affine"]);
@@ -82,8 +59,7 @@ fn squeeze_and_unsqueeze_as_attribute_and_as_input() {
 
 #[test]
 fn transposition_of_dimensions_of_one() {
-    let gray =
-        Model::new(&[-1, 4, 5, 1]).node("v", "Transpose x", vec![ints("perm", &[0, 3, 1, 2])]);
+    let gray = Model::new(&[-1, 4, 5, 1]).node("v", "Transpose x", vec![ints("perm", &[0, 3, 1, 2])]);
     assert_dimensions(&doubled(gray), &[1, 4, 5], &["Reshape", "Affine"]);
     let same = image().node("v", "Transpose x", vec![ints("perm", &[0, 1, 2, 3])]);
     assert_dimensions(&doubled(same), &[3, 2, 2], &["Affine"]);
@@ -94,18 +70,10 @@ fn flattening_by_shape_gather_concat() {
     // What older PyTorch exporters write for x.view(x.size(0), -1).
     let model = image()
         .node("shape", "Shape x", vec![])
-        .node(
-            "zero",
-            "Constant",
-            vec![tensor("value", integer_tensor("", &[], &[0]))],
-        )
+        .node("zero", "Constant", vec![tensor("value", integer_tensor("", &[], &[0]))])
         .node("batch", "Gather shape zero", vec![int("axis", 0)])
         .node("batch1", "Unsqueeze batch", vec![ints("axes", &[0])])
-        .node(
-            "rest",
-            "Constant",
-            vec![tensor("value", integer_tensor("", &[1], &[-1]))],
-        )
+        .node("rest", "Constant", vec![tensor("value", integer_tensor("", &[1], &[-1]))])
         .node("target", "Concat batch1 rest", vec![int("axis", 0)])
         .node("v", "Reshape x target", vec![]);
     assert_dimensions(&doubled(model), &[12], &["Reshape", "Affine"]);
@@ -164,12 +132,8 @@ fn a_fixed_batch_is_one_sample_of_it() {
         .node("v", "Reshape x s", vec![])
         .node("y", "MatMul v w", vec![]);
     let graph = model.load().unwrap();
-    assert_eq!(
-        (graph.input_dimensions, graph.output_dimensions),
-        (vec![3, 2, 2], vec![2])
+    assert_eq!((graph.input_dimensions, graph.output_dimensions), (vec![3, 2, 2], vec![2]));
+    Model::new(&[8, 3, 2, 2]).integers("s", &[2], &[4, 24]).node("y", "Reshape x s", vec![]).assert_error(
+        "node `y_node` (Reshape): gives dimensions [4, 24]; the batch of 8 must stay the first dimension",
     );
-    Model::new(&[8, 3, 2, 2])
-        .integers("s", &[2], &[4, 24])
-        .node("y", "Reshape x s", vec![])
-        .assert_error("node `y_node` (Reshape): gives dimensions [4, 24]; the batch of 8 must stay the first dimension");
 }

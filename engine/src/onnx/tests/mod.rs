@@ -13,9 +13,8 @@ mod windows;
 use prost::Message;
 
 use super::schema::{
-    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_kind,
-    data_type,
+    AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_kind, data_type,
 };
 use super::{OnnxError, load};
 use crate::graph::{Graph, Layer, Operator};
@@ -34,17 +33,8 @@ impl Model {
             output: vec![value_info("y", None)],
             ..GraphProto::default()
         };
-        let opset_import = vec![OperatorSetIdProto {
-            domain: String::new(),
-            version: 13,
-        }];
-        Self {
-            proto: ModelProto {
-                graph: Some(graph),
-                opset_import,
-                ..ModelProto::default()
-            },
-        }
+        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
+        Self { proto: ModelProto { graph: Some(graph), opset_import, ..ModelProto::default() } }
     }
 
     pub fn graph(&mut self) -> &mut GraphProto {
@@ -66,9 +56,7 @@ impl Model {
 
     /// Adds a node; `arguments` is the operator and its inputs, separated by blanks, `_` for one left out.
     pub fn node(mut self, output: &str, arguments: &str, attributes: Vec<AttributeProto>) -> Self {
-        let mut words = arguments
-            .split(' ')
-            .map(|word| word.trim_matches('_').to_owned());
+        let mut words = arguments.split(' ').map(|word| word.trim_matches('_').to_owned());
         let op_type = words.next().unwrap();
         self.graph().node.push(NodeProto {
             op_type,
@@ -132,26 +120,12 @@ pub(super) fn operator_name(layer: &Layer) -> &'static str {
 
 pub(super) fn value_info(name: &str, dims: Option<&[i64]>) -> ValueInfoProto {
     let dimension = |&size: &i64| match size {
-        -1 => DimensionProto {
-            dim_value: None,
-            dim_param: Some("batch".to_owned()),
-        },
-        size => DimensionProto {
-            dim_value: Some(size),
-            dim_param: None,
-        },
+        -1 => DimensionProto { dim_value: None, dim_param: Some("batch".to_owned()) },
+        size => DimensionProto { dim_value: Some(size), dim_param: None },
     };
-    let shape = dims.map(|dims| TensorShapeProto {
-        dim: dims.iter().map(dimension).collect(),
-    });
-    let tensor_type = Some(TensorTypeProto {
-        elem_type: data_type::FLOAT,
-        shape,
-    });
-    ValueInfoProto {
-        name: name.to_owned(),
-        r#type: Some(TypeProto { tensor_type }),
-    }
+    let shape = dims.map(|dims| TensorShapeProto { dim: dims.iter().map(dimension).collect() });
+    let tensor_type = Some(TensorTypeProto { elem_type: data_type::FLOAT, shape });
+    ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
 }
 
 pub(super) fn float_tensor(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
@@ -159,10 +133,7 @@ pub(super) fn float_tensor(name: &str, dims: &[i64], values: &[f32]) -> TensorPr
         name: name.to_owned(),
         dims: dims.to_vec(),
         data_type: data_type::FLOAT,
-        raw_data: values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
+        raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         ..TensorProto::default()
     }
 }
@@ -178,58 +149,34 @@ pub(super) fn integer_tensor(name: &str, dims: &[i64], values: &[i64]) -> Tensor
 }
 
 fn attribute(name: &str, kind: i32) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        kind,
-        ..AttributeProto::default()
-    }
+    AttributeProto { name: name.to_owned(), kind, ..AttributeProto::default() }
 }
 
 pub(super) fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        i: value,
-        ..attribute(name, attribute_kind::INT)
-    }
+    AttributeProto { i: value, ..attribute(name, attribute_kind::INT) }
 }
 
 pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        ints: values.to_vec(),
-        ..attribute(name, attribute_kind::INTS)
-    }
+    AttributeProto { ints: values.to_vec(), ..attribute(name, attribute_kind::INTS) }
 }
 
 pub(super) fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto {
-        f: value,
-        ..attribute(name, attribute_kind::FLOAT)
-    }
+    AttributeProto { f: value, ..attribute(name, attribute_kind::FLOAT) }
 }
 
 pub(super) fn floats(name: &str, values: &[f32]) -> AttributeProto {
-    AttributeProto {
-        floats: values.to_vec(),
-        ..attribute(name, attribute_kind::FLOATS)
-    }
+    AttributeProto { floats: values.to_vec(), ..attribute(name, attribute_kind::FLOATS) }
 }
 
 pub(super) fn string(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        s: value.as_bytes().to_vec(),
-        ..attribute(name, attribute_kind::STRING)
-    }
+    AttributeProto { s: value.as_bytes().to_vec(), ..attribute(name, attribute_kind::STRING) }
 }
 
 pub(super) fn tensor(name: &str, value: TensorProto) -> AttributeProto {
-    AttributeProto {
-        t: Some(value),
-        ..attribute(name, attribute_kind::TENSOR)
-    }
+    AttributeProto { t: Some(value), ..attribute(name, attribute_kind::TENSOR) }
 }
 
 /// Small numbers that are exact in float32 and differ from each other.
 pub(super) fn ramp(count: usize) -> Vec<f32> {
-    (0..count)
-        .map(|index| (index as f32 * 7.0 % 23.0 - 11.0) / 8.0)
-        .collect()
+    (0..count).map(|index| (index as f32 * 7.0 % 23.0 - 11.0) / 8.0).collect()
 }

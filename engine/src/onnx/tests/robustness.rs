@@ -15,17 +15,9 @@ fn small_file() -> Vec<u8> {
         .floats("gain", &[2], &[1.0, 2.0])
         .integers("shape", &[2], &[-1, 8])
         .floats("m", &[8, 3], &super::ramp(24))
-        .node(
-            "conv",
-            "Conv x w",
-            vec![ints("pads", &[1, 1, 0, 0]), ints("strides", &[2, 2])],
-        )
+        .node("conv", "Conv x w", vec![ints("pads", &[1, 1, 0, 0]), ints("strides", &[2, 2])])
         .node("bn", "BatchNormalization conv gain gain gain gain", vec![])
-        .node(
-            "two",
-            "Constant",
-            vec![tensor("value", float_tensor("", &[], &[2.0]))],
-        )
+        .node("two", "Constant", vec![tensor("value", float_tensor("", &[], &[2.0]))])
         .node("square", "Pow bn two", vec![])
         .node("flat", "Reshape square shape", vec![])
         .node("y", "Gemm flat m", vec![int("transB", 0)])
@@ -91,19 +83,13 @@ proptest! {
 fn truncated_files_say_so() {
     let bytes = small_file();
     let error = load(&bytes[..bytes.len() / 2]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "not a valid ONNX file: the file ends in the middle of a field"
-    );
+    assert_eq!(error.to_string(), "not a valid ONNX file: the file ends in the middle of a field");
 }
 
 #[test]
 fn many_empty_messages_are_refused_before_they_are_decoded() {
     let mut model = Model::new(&[-1, 1]);
-    let mut node = NodeProto {
-        op_type: "Add".to_owned(),
-        ..NodeProto::default()
-    };
+    let mut node = NodeProto { op_type: "Add".to_owned(), ..NodeProto::default() };
     node.attribute = vec![AttributeProto::default(); 600_000];
     model.graph().node = vec![node];
     model.assert_error("not a valid ONNX file: too many fields");
@@ -140,32 +126,24 @@ fn constants_that_grow_in_folding_are_bounded() {
         .node("a", "ConstantOfShape s", vec![])
         .node("b", "Add a a", vec![])
         .node("y", "Add x b", vec![]);
-    model.assert_error(
-        "node `b_node` (Add): makes too many elements of constants for the size of the file",
-    );
+    model.assert_error("node `b_node` (Add): makes too many elements of constants for the size of the file");
     Model::new(&[-1, 1])
         .integers("s", &[2], &[1 << 20, 1 << 20])
         .node("a", "ConstantOfShape s", vec![])
         .node("y", "Add x a", vec![])
-        .assert_error(
-            "node `a_node` (ConstantOfShape): dimensions [1048576, 1048576] are too large",
-        );
+        .assert_error("node `a_node` (ConstantOfShape): dimensions [1048576, 1048576] are too large");
 }
 
 #[test]
 fn images_that_grow_by_padding_are_bounded() {
     let grow = |size: i64| {
-        Model::new(&[-1, 1, 1, 1])
-            .node(
-                "p",
-                "Pad x",
-                vec![ints("pads", &[0, 0, 0, 0, 0, 0, size, size])],
-            )
-            .node("y", "GlobalAveragePool p", vec![])
+        Model::new(&[-1, 1, 1, 1]).node("p", "Pad x", vec![ints("pads", &[0, 0, 0, 0, 0, 0, size, size])]).node(
+            "y",
+            "GlobalAveragePool p",
+            vec![],
+        )
     };
-    grow(9_999).assert_error(
-        "layer `p_node` (number 1): shape 1x10000x10000 must have 1 to 16777216 elements",
-    );
+    grow(9_999).assert_error("layer `p_node` (number 1): shape 1x10000x10000 must have 1 to 16777216 elements");
     grow(65_536).assert_error_contains(&["node `p_node` (Pad)", "are too large"]);
 }
 

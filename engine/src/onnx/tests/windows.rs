@@ -17,8 +17,7 @@ struct Geometry {
 
 impl Geometry {
     fn attributes(&self) -> Vec<super::AttributeProto> {
-        let signed =
-            |values: &[usize]| values.iter().map(|&value| value as i64).collect::<Vec<_>>();
+        let signed = |values: &[usize]| values.iter().map(|&value| value as i64).collect::<Vec<_>>();
         vec![
             ints("kernel_shape", &signed(&self.kernel)),
             ints("strides", &signed(&self.stride)),
@@ -66,13 +65,7 @@ prop_compose! {
     }
 }
 
-fn convolve(
-    geometry: &Geometry,
-    groups: usize,
-    channels: [usize; 2],
-    weights: &[f32],
-    input: &[f32],
-) -> Vec<f64> {
+fn convolve(geometry: &Geometry, groups: usize, channels: [usize; 2], weights: &[f32], input: &[f32]) -> Vec<f64> {
     let [inputs, outputs] = channels;
     let area = geometry.size[0] * geometry.size[1];
     let [kernel_height, kernel_width] = geometry.kernel;
@@ -88,11 +81,8 @@ fn convolve(
                             let Some(pixel) = geometry.tap([row, column], [i, j]) else {
                                 continue;
                             };
-                            let weight = weights[((output * inputs + channel) * kernel_height + i)
-                                * kernel_width
-                                + j];
-                            sum += f64::from(weight)
-                                * f64::from(input[(group * inputs + channel) * area + pixel]);
+                            let weight = weights[((output * inputs + channel) * kernel_height + i) * kernel_width + j];
+                            sum += f64::from(weight) * f64::from(input[(group * inputs + channel) * area + pixel]);
                         }
                     }
                 }
@@ -193,11 +183,7 @@ fn automatic_padding() {
             .node(
                 "y",
                 "AveragePool x",
-                vec![
-                    string("auto_pad", auto_pad),
-                    ints("kernel_shape", &[1, 2]),
-                    ints("strides", &[1, 2]),
-                ],
+                vec![string("auto_pad", auto_pad), ints("kernel_shape", &[1, 2]), ints("strides", &[1, 2])],
             )
             .run(&[1.0, 2.0, 3.0, 4.0, 5.0])
     };
@@ -209,13 +195,11 @@ fn automatic_padding() {
 
 #[test]
 fn automatic_padding_of_a_dilated_convolution() {
-    let model = Model::new(&[-1, 1, 1, 4])
-        .floats("w", &[1, 1, 1, 3], &[1.0, 10.0, 100.0])
-        .node(
-            "y",
-            "Conv x w",
-            vec![string("auto_pad", "SAME_UPPER"), ints("dilations", &[1, 2])],
-        );
+    let model = Model::new(&[-1, 1, 1, 4]).floats("w", &[1, 1, 1, 3], &[1.0, 10.0, 100.0]).node(
+        "y",
+        "Conv x w",
+        vec![string("auto_pad", "SAME_UPPER"), ints("dilations", &[1, 2])],
+    );
     assert_eq!(model.run(&[1.0, 2.0, 3.0, 4.0]), [310.0, 420.0, 31.0, 42.0]);
 }
 
@@ -242,12 +226,7 @@ fn global_average() {
     let model = Model::new(&[-1, 2, 2, 2]).node("y", "GlobalAveragePool x", vec![]);
     let graph = model.load().unwrap();
     assert_eq!(graph.output_dimensions, [2, 1, 1]);
-    assert_eq!(
-        graph
-            .evaluate(&[1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 4.0, 0.0])
-            .unwrap(),
-        [3.0, 1.0]
-    );
+    assert_eq!(graph.evaluate(&[1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 4.0, 0.0]).unwrap(), [3.0, 1.0]);
 }
 
 #[test]
@@ -261,14 +240,7 @@ fn zero_padding_in_all_its_forms() {
             .floats("zero", &[], &[0.0])
     };
     let models = [
-        base().node(
-            "y",
-            "Pad x",
-            vec![
-                ints("pads", &[0, 0, 1, 1, 0, 0, 0, 0]),
-                string("mode", "constant"),
-            ],
-        ),
+        base().node("y", "Pad x", vec![ints("pads", &[0, 0, 1, 1, 0, 0, 0, 0]), string("mode", "constant")]),
         base().node("y", "Pad x pads", vec![]),
         base().node("y", "Pad x pads zero", vec![]),
         base().node("y", "Pad x short zero axes", vec![]),

@@ -3,10 +3,7 @@
 //! Each is written once, in safe portable code over fixed-size lanes that the compiler turns into
 //! vector instructions, and compiled three times: for the target's baseline, for AVX2 and for
 //! AVX-512. Which one runs is found out at run time. No address and no branch depends on the data.
-#![allow(
-    unsafe_code,
-    reason = "calls of functions compiled for instructions that were detected"
-)]
+#![allow(unsafe_code, reason = "calls of functions compiled for instructions that were detected")]
 
 mod portable;
 
@@ -148,17 +145,12 @@ mod tests {
     fn random_rows(number: u64, count: usize) -> Vec<Row> {
         let mut stream = Seed::for_test(number).stream();
         let mut rows = vec![[[0; LANE]; STREAM_LANES + 1]; count];
-        rows.iter_mut()
-            .flatten()
-            .for_each(|lane| stream.fill_bytes(lane));
+        rows.iter_mut().flatten().for_each(|lane| stream.fill_bytes(lane));
         rows
     }
 
     fn random_streams(number: u64, count: usize) -> Vec<Stream> {
-        random_rows(number, count)
-            .iter()
-            .map(|row| std::array::from_fn(|lane| row[lane]))
-            .collect()
+        random_rows(number, count).iter().map(|row| std::array::from_fn(|lane| row[lane])).collect()
     }
 
     fn bit(bytes: &[u8], index: usize) -> u8 {
@@ -207,11 +199,7 @@ mod tests {
                             };
                             for level in 0..height {
                                 let change = before[level][lane][byte] ^ rows[level][lane][byte];
-                                let expected = if lane < lanes {
-                                    of(&|leaf| leaf >> level & 1 == 1)
-                                } else {
-                                    0
-                                };
+                                let expected = if lane < lanes { of(&|leaf| leaf >> level & 1 == 1) } else { 0 };
                                 assert_eq!(change, expected);
                             }
                             if lane < STREAM_LANES {
@@ -233,10 +221,7 @@ mod tests {
                 let mut sum = before;
                 instructions.add(&mut sum, &term, mask);
                 for (index, byte) in sum.as_flattened().iter().enumerate() {
-                    assert_eq!(
-                        *byte,
-                        before.as_flattened()[index] ^ term.as_flattened()[index] & mask
-                    );
+                    assert_eq!(*byte, before.as_flattened()[index] ^ term.as_flattened()[index] & mask);
                 }
             }
             let mut columns = [[0; LANE]; 128];

@@ -17,20 +17,12 @@ pub(super) fn fold(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]) {
 }
 
 #[inline(always)]
-fn fold_exactly<const HEIGHT: usize, const LEAVES: usize>(
-    leaves: &[Stream],
-    sum: &mut [Lane],
-    rows: &mut [Row],
-) {
-    let (Ok(leaves), Ok(rows)) = (
-        <&[Stream; LEAVES]>::try_from(leaves),
-        <&mut [Row; HEIGHT]>::try_from(rows),
-    ) else {
+fn fold_exactly<const HEIGHT: usize, const LEAVES: usize>(leaves: &[Stream], sum: &mut [Lane], rows: &mut [Row]) {
+    let (Ok(leaves), Ok(rows)) = (<&[Stream; LEAVES]>::try_from(leaves), <&mut [Row; HEIGHT]>::try_from(rows)) else {
         unreachable!("a fold of {} leaves", leaves.len());
     };
     for (lane, sum) in sum.iter_mut().enumerate().take(STREAM_LANES) {
-        let mut values: [[u64; WORDS]; LEAVES] =
-            std::array::from_fn(|leaf| words(&leaves[leaf][lane]));
+        let mut values: [[u64; WORDS]; LEAVES] = std::array::from_fn(|leaf| words(&leaves[leaf][lane]));
         let mut remaining = LEAVES;
         for row in rows.iter_mut() {
             let mut odd = words(&row[lane]);
