@@ -58,7 +58,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     );
     let mut disagreements = 0;
     let mut online = PhaseStatistics::default();
-    for index in 0..arguments.images {
+    for (index, label) in labels.iter().enumerate().take(arguments.images) {
         let image = images.index_axis(Axis(0), index).to_owned();
         let plain: Vec<f32> = expected.row(index).to_vec();
         let inference = model.infer(&image).await?;
@@ -67,8 +67,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         let agrees = inference.class == class(&plain) && difference <= TOLERANCE;
         disagreements += usize::from(!agrees);
         println!(
-            "{index:>5}  {:>5}  {:>7}  {:>5}  {difference:>10.4}  {:>6.2} ms  {:>5.1} kB  {:>5.1} kB{}",
-            labels[index],
+            "{index:>5}  {label:>5}  {:>7}  {:>5}  {difference:>10.4}  {:>6.2} ms  {:>5.1} kB  {:>5.1} kB{}",
             inference.class,
             class(&plain),
             inference.online.seconds * 1e3,

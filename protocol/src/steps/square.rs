@@ -226,7 +226,7 @@ impl SquareServerPending {
         first_server_transfer: u64,
         seed: &Seed,
     ) -> Result<(Self, Vec<u8>), OtError> {
-        let SquareLayout { elements, drop } = layout;
+        let SquareLayout { elements, .. } = layout;
         let client_pads = sender.extend(first_client_transfer, layout.client_transfers(), client_rows)?;
         let choices = random_bits(&seed.derive("square choices", 0), elements);
         let (mut message, pads) = receiver.extend(first_server_transfer, elements, &choices);

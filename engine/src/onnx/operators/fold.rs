@@ -147,7 +147,7 @@ fn transpose(input: &Constant, axes: &[usize]) -> Constant {
         offset
     };
     let values =
-        for_values!(&input.values, |elements| { (0..elements.len()).map(|index| elements[source(index)]).collect() });
+        for_values!(&input.values, |elements| (0..elements.len()).map(|index| elements[source(index)]).collect());
     Constant { values, dims }
 }
 
