@@ -1,5 +1,7 @@
 //! What a user gets wrong: a clear error, before anything is sent, and a server that goes on.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
+
 use ndarray::ArrayD;
 use tacit_client::{Client, ClientError};
 use tacit_demo::bundled;

@@ -1,5 +1,7 @@
 //! The two programs as a user starts them: `model-server serve`, `tacit models`, `tacit infer`.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
