@@ -65,10 +65,42 @@ async fn garments_with_trained_quadratic_activations() {
     classify("f2", Engine::Native, 20).await;
 }
 
-#[cfg(feature = "concrete-core")]
 #[tokio::test(flavor = "multi_thread")]
 async fn digits_with_the_concrete_core_backend() {
     classify("m2", Engine::ConcreteCore, 2).await;
+}
+
+/// Random weights, uniform noise as input: the network that peers were measured on.
+#[tokio::test(flavor = "multi_thread")]
+async fn noise_with_random_squares() {
+    let read = |file: &str| -> ndarray::ArrayD<f32> {
+        ndarray_npy::read_npy(format!("{}/../models/expected/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let onnx = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/Asq.onnx")).unwrap();
+    let mut state = 1u32;
+    let noise = ndarray::ArrayD::from_shape_fn(vec![64, 1, 28, 28], |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32
+    });
+    let compiled = compile_network(&onnx, &noise).unwrap();
+    let server = LocalServer::start("Asq", &compiled).await.unwrap();
+    let model = Client::connect(&server.url).await.unwrap().model("Asq").await.unwrap();
+    let input = read("Asq_input.npy");
+    let expected = read("Asq.npy");
+    let inference = model.infer(&input.index_axis(Axis(0), 0).to_owned()).await.unwrap();
+    let largest = expected.iter().fold(0f32, |largest, logit| largest.max(logit.abs()));
+    for (private, plain) in inference.logits.iter().zip(expected.iter()) {
+        assert!((private - plain).abs() < 0.05 * largest, "{private} against {plain}");
+    }
+    let ring = model.plan().encode_input(&flat(&input, 0)).unwrap();
+    let ranges = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring);
+    let output = model.plan().nodes.last().unwrap();
+    let Step::Output { drop } = output.step else { panic!("a plan ends with its output") };
+    for (logit, (low, high)) in inference.logits.iter().zip(ranges) {
+        let integer = (f64::from(*logit) * 2f64.powi(output.fraction_bits)).round() as i64;
+        assert!((low - (1 << drop)..=high + (1 << drop)).contains(&integer));
+    }
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
