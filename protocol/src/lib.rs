@@ -12,3 +12,5 @@ pub mod random;
 pub mod session;
 pub mod share;
 pub mod steps;
+#[cfg(test)]
+mod uniformity;

@@ -2,7 +2,7 @@
 //!
 //! A *random transfer* leaves the receiver, who chose a bit `c`, with a 64-bit pad `x_c`, and the sender with
 //! `x_0` and `x_1`. The sender learns nothing about `c`, the receiver nothing about `x_{1-c}`. Both parties
-//! are semi-honest. What is transferred, and what products are made of it, is up to [`correlation`].
+//! are semi-honest. What is transferred, and what products are made of it, is up to [`crate::steps`].
 //!
 //! ```text
 //! extension receiver (base sender)                extension sender (base receiver)
@@ -96,7 +96,6 @@
 //! well-formed message gives wrong pads rather than an error. The transport provides integrity.
 
 mod base;
-pub mod correlation;
 mod expansion;
 mod extension;
 mod hash;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{base::send_from_seed, transcript::Transcript, *};
 use crate::random::Seed;
+use crate::uniformity::assert_uniform;
 
 /// Two parties that have done the base transfers.
 fn pair(height: TreeHeight, number: u64) -> (ExtensionReceiver, ExtensionSender) {
@@ -124,20 +125,6 @@ fn two_directions_at_once_have_nothing_in_common() {
     let distinct: HashSet<u64> =
         [&there.zero, &there.one, &back.zero, &back.one].into_iter().flatten().copied().collect();
     assert_eq!(distinct.len(), 4 * 5000);
-}
-
-/// Chi-square statistic of the bytes, 255 degrees of freedom: mean 255, standard deviation 22.6.
-fn chi_square(bytes: impl IntoIterator<Item = u8>) -> f64 {
-    let mut counts = [0u64; 256];
-    bytes.into_iter().for_each(|byte| counts[usize::from(byte)] += 1);
-    let expected = counts.iter().sum::<u64>() as f64 / 256.0;
-    counts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum()
-}
-
-/// Five standard deviations on either side: seeds are fixed, so the outcome is too.
-fn assert_uniform(what: &str, bytes: impl IntoIterator<Item = u8>) {
-    let statistic = chi_square(bytes);
-    assert!((142.0..368.0).contains(&statistic), "{what}: chi-square {statistic}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The noise, and what each side could learn from what it sees.
 
 use super::*;
+use crate::uniformity::assert_uniform;
 
 /// A step small enough that the noise of all its parts can be watched, with both parameter sets.
 fn watched_plan(parameters: ParameterSet) -> (LinearPlan, Vec<i16>) {
@@ -73,25 +74,15 @@ fn fresh_noise_has_the_stated_deviation() {
     }
 }
 
-/// Chi-square statistic of bytes against the uniform distribution: 255 degrees of freedom, standard deviation 22.6.
-fn assert_uniform(bytes: impl Iterator<Item = u8>, what: &str) {
-    let mut counts = [0f64; 256];
-    bytes.for_each(|byte| counts[usize::from(byte)] += 1.0);
-    let expected = counts.iter().sum::<f64>() / 256.0;
-    assert!(expected > 7.0, "{what}: too few bytes");
-    let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
-    assert!(statistic < 255.0 + 7.0 * 22.6, "{what}: chi-square {statistic}");
-}
-
 #[test]
 fn what_the_server_sees_is_uniform() {
     for parameters in ParameterSet::ALL {
         let (plan, _) = watched_plan(parameters);
         let engine = NativeBackend.generate(parameters).unwrap();
         let uploads: Vec<u8> = (0..8).flat_map(|_| client_encrypt(&*engine, &plan, &[0; 40]).unwrap()).collect();
-        assert_uniform(uploads.into_iter(), "uploads of zero");
+        assert_uniform("uploads of zero", uploads);
         let key = engine.public_key().unwrap();
-        assert_uniform(key.body.iter().flat_map(|word| word.to_le_bytes()), "the public key");
+        assert_uniform("the public key", key.body.iter().flat_map(|word| word.to_le_bytes()));
     }
 }
 
@@ -102,9 +93,9 @@ fn what_the_client_decrypts_is_uniform_in_the_whole_ciphertext_ring() {
     for parameters in ParameterSet::ALL {
         let (plan, weights) = watched_plan(parameters);
         let (phases, noise) = phases_and_noise(&plan, &weights, 200);
-        assert_uniform(phases.iter().flat_map(|phase| (phase >> 32).to_le_bytes().into_iter().take(4)), "high halves");
+        assert_uniform("high halves", phases.iter().flat_map(|phase| (phase >> 32).to_le_bytes().into_iter().take(4)));
         // The response's body is cut, so its lowest bits are not there to look at.
-        assert_uniform(phases.iter().map(|phase| (phase >> 24) as u8), "upper part of the low halves");
+        assert_uniform("upper part of the low halves", phases.iter().map(|phase| (phase >> 24) as u8));
         let products = phases.iter().zip(&noise).map(|(phase, noise)| f64::from(*phase as u32 as i32) * *noise as f64);
         let scale = phases.iter().map(|phase| f64::from(*phase as u32 as i32).powi(2)).sum::<f64>().sqrt()
             * noise.iter().map(|noise| (*noise as f64).powi(2)).sum::<f64>().sqrt();
@@ -141,7 +132,7 @@ fn returned_masks_do_not_give_the_weights_away() {
     // By chance 2^41 of 2^64 differences are that small.
     assert_eq!(attack(&first) + attack(&second), 0, "the returned mask is the product of the client's own");
     let differences = first.iter().zip(&second).map(|(first, second)| first.wrapping_sub(*second));
-    assert_uniform(differences.map(|difference| (difference >> 56) as u8), "difference of two returned masks");
+    assert_uniform("difference of two returned masks", differences.map(|difference| (difference >> 56) as u8));
 }
 
 #[test]

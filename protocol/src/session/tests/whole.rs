@@ -1,6 +1,7 @@
 //! Whole sessions: results, cost, and what each side sees.
 
 use super::*;
+use crate::uniformity::assert_uniform;
 
 #[test]
 fn private_inference_stays_in_the_last_place_rule() {
@@ -62,14 +63,6 @@ fn secrets_do_not_show_in_debug() {
     assert!(format!("{message:?}").len() < 100);
 }
 
-/// Chi-square statistic of bytes against the uniform distribution: 255 degrees of freedom, standard deviation 22.6.
-fn chi_square<'a>(bytes: impl Iterator<Item = &'a u8>) -> f64 {
-    let mut counts = [0f64; 256];
-    bytes.for_each(|byte| counts[usize::from(*byte)] += 1.0);
-    let expected = counts.iter().sum::<f64>() / 256.0;
-    counts.iter().map(|count| (count - expected).powi(2) / expected).sum()
-}
-
 #[test]
 fn what_each_side_sees_is_uniform() {
     let count = 40;
@@ -104,8 +97,7 @@ fn what_each_side_sees_is_uniform() {
     for (kind, bytes) in &seen {
         // The last byte of an array of bit fields may be partly filled, so only large messages are judged.
         if bytes.len() > 5_000 {
-            let statistic = chi_square(bytes.iter());
-            assert!(statistic < 255.0 + 8.0 * 22.6, "{kind:?}: chi-square {statistic} over {} bytes", bytes.len());
+            assert_uniform(&format!("{kind:?}"), bytes.iter().copied());
         }
     }
     assert!(seen.iter().filter(|(_, bytes)| bytes.len() > 5_000).count() >= 6);
