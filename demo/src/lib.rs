@@ -2,4 +2,5 @@
 
 pub mod bundled;
 pub mod images;
+pub mod last_place;
 pub mod local_server;

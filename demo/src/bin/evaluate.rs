@@ -9,9 +9,7 @@ use clap::Parser;
 use ndarray::{Array2, Axis};
 use ndarray_npy::NpzReader;
 use tacit_client::Client;
-use tacit_demo::{images, local_server};
-use tacit_engine::fixed_point;
-use tacit_protocol::plan::Step;
+use tacit_demo::{images, last_place, local_server};
 
 /// Private inference on a whole test set, over real gRPC.
 #[derive(Parser)]
@@ -63,11 +61,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let server = local_server::LocalServer::start("network", &compiled).await?;
     let client = Client::connect(&server.url).await?;
     let model = client.model("network").await?;
-    let output = model.plan().nodes.last().context("a plan has nodes")?;
-    let Step::Output { drop } = output.step else { anyhow::bail!("a plan ends with its output") };
-    let half_unit = if drop == 0 { 0 } else { 1i64 << (drop - 1) };
-    let scale = 2f64.powi(output.fraction_bits);
-
     let (mut same, mut differences, mut largest, mut outside) = (0, 0.0, 0f32, 0);
     for index in 0..count {
         if index % arguments.batch == 0 {
@@ -82,12 +75,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             differences += f64::from((left - right).abs());
             largest = largest.max((left - right).abs());
         }
-        let ring = model.plan().encode_input(&images::flat(&inputs, index))?;
-        let ranges = fixed_point::evaluate_range(&compiled.plan, &compiled.parameters, &ring);
-        for (logit, (low, high)) in private.iter().zip(ranges) {
-            let integer = (f64::from(*logit) * scale).round() as i64;
-            outside += usize::from(!(low - half_unit..=high + half_unit).contains(&integer));
-        }
+        outside += last_place::violations(&compiled, &images::flat(&inputs, index), &private)?;
     }
     server.stop().await;
     println!("{count} images, {same} with the expected class");

@@ -56,7 +56,7 @@ impl PreparedLinear {
     ///
     /// # Errors
     /// If the upload has a wrong length, the key is of another parameter set, or the random generator fails.
-    pub fn respond(
+    pub(crate) fn respond(
         &self,
         public_key: &PreparedPublicKey,
         upload: &[u8],

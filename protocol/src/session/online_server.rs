@@ -16,6 +16,7 @@ use crate::steps::{local, output};
 /// A prepared session. Used at most once: [`ServerSession::start`] consumes it. Wiped on drop.
 pub struct ServerSession {
     pub(super) digest: PlanDigest,
+    pub(super) layout: Arc<SessionLayout>,
     /// One entry per node, `Some` for linear and interactive steps.
     pub(super) steps: Vec<Option<ServerStep>>,
 }
@@ -58,10 +59,9 @@ impl ServerSession {
             node.inputs.iter().for_each(|input| last_use[*input] = id);
         }
         let values = plan.nodes.iter().map(|_| None).collect();
-        let layout = SessionLayout::new(&plan);
         Ok(OnlineServer {
             model,
-            layout,
+            layout: self.layout,
             steps: self.steps,
             values,
             last_use,
@@ -81,7 +81,7 @@ impl std::fmt::Debug for ServerSession {
 /// A session in its online phase.
 pub struct OnlineServer {
     model: Arc<dyn ServerModel>,
-    layout: SessionLayout,
+    layout: Arc<SessionLayout>,
     steps: Vec<Option<ServerStep>>,
     /// The server's share of each node's value, while it is needed.
     values: Vec<Option<Share>>,

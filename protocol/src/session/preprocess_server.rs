@@ -42,7 +42,7 @@ pub struct ServerProgress {
 /// What all sessions of a batch share.
 struct Context {
     model: Arc<dyn ServerModel>,
-    layout: SessionLayout,
+    layout: Arc<SessionLayout>,
     public_keys: BTreeMap<ParameterSet, PreparedPublicKey>,
     /// The transfers in which the server chooses.
     receiver: ExtensionReceiver,
@@ -65,7 +65,7 @@ impl PreprocessServer {
         let public_keys = prepare_public_keys(model.plan(), &open)?;
         let (receiver, base_sender) = ot::base_send(&open.base_receiver)?;
         let (base, base_receiver) = BaseReceiver::start()?;
-        let layout = SessionLayout::new(model.plan());
+        let layout = Arc::new(SessionLayout::new(model.plan()));
         let context = Context { model, layout, public_keys, receiver, sender: None };
         let server = Self {
             context,
@@ -256,7 +256,7 @@ impl Preparation {
             NodeState::Ready(step) => step,
             _ => None,
         });
-        ServerSession { digest: context.model.digest(), steps: steps.collect() }
+        ServerSession { digest: context.model.digest(), layout: context.layout.clone(), steps: steps.collect() }
     }
 
     fn send(&self, node: NodeId, kind: MessageKind, data: Vec<u8>, messages: &mut Vec<PreprocessResponse>) {
