@@ -46,7 +46,7 @@ pub(crate) fn encode_batch(plan: &Plan, inputs: &ArrayD<f32>) -> Result<Vec<Shar
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Shape, Step};
+    use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Shape, Step};
 
     fn plan() -> Plan {
         let shape = Shape::new(1, 2, 3);
@@ -54,7 +54,12 @@ mod tests {
         Plan {
             input: InputSpec { name: "x".into(), dimensions: vec![1, 2, 3], low: -1.0, high: 1.0 },
             nodes: vec![node(Step::Input, &[]), node(Step::Output { drop: 0 }, &[0])],
-            output: OutputSpec { name: "y".into(), dimensions: vec![6], labels: vec![] },
+            output: OutputSpec {
+                name: "y".into(),
+                dimensions: vec![6],
+                labels: vec![],
+                function: OutputFunction::Identity,
+            },
         }
     }
 

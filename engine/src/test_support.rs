@@ -1,6 +1,6 @@
 //! Networks and numbers for tests.
 
-use tacit_protocol::plan::{LinearShape, Padding, Shape};
+use tacit_protocol::plan::{LinearShape, OutputFunction, Padding, Shape};
 
 use crate::graph::{Bias, FloatLinear, Graph, Layer, LayerId, Operator};
 
@@ -77,6 +77,7 @@ impl Builder {
             labels: vec![],
             layers: vec![input],
             output: 0,
+            output_function: OutputFunction::Identity,
         };
         Self { graph, numbers: Numbers(seed) }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use ndarray::ArrayD;
 use tacit_protocol::he::{PreparedLinear, choose_packing};
 use tacit_protocol::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputSpec, Plan, PlanDigest, Shape, Step,
+    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
 };
 use tacit_protocol::session::ServerModel;
 
@@ -51,7 +51,12 @@ impl Network {
                 node(second_step, &[3], Shape::vector(2), 20),
                 node(Step::Output { drop: 6 }, &[4], Shape::vector(2), 20),
             ],
-            output: OutputSpec { name: "y".into(), dimensions: vec![2], labels: vec!["left".into(), "right".into()] },
+            output: OutputSpec {
+                name: "y".into(),
+                dimensions: vec![2],
+                labels: vec!["left".into(), "right".into()],
+                function: OutputFunction::Identity,
+            },
         };
         plan.validate().unwrap();
         Self { plan: Arc::new(plan), first, second }

@@ -85,6 +85,7 @@ pub fn compile(
         name: graph.output_name.clone(),
         dimensions: graph.output_dimensions.clone(),
         labels: graph.labels.clone(),
+        function: graph.output_function,
     };
     let (graph, merges) = merge(graph)?;
     let skeleton = Skeleton::of_graph(&graph)?;

@@ -42,6 +42,11 @@ impl Graph {
                     let [left, right] = [0, 1].map(|index| &values[layer.inputs[index]]);
                     left.iter().zip(right).map(|(a, b)| a + b).collect()
                 }
+                Operator::Subtract => {
+                    let [left, right] = [0, 1].map(|index| &values[layer.inputs[index]]);
+                    left.iter().zip(right).map(|(a, b)| a - b).collect()
+                }
+                Operator::Concat => layer.inputs.iter().flat_map(|input| values[*input].iter().copied()).collect(),
                 operator => {
                     let source = layer.inputs[0];
                     apply(operator, &values[source], self.layers[source].shape, layer.shape)
@@ -72,7 +77,17 @@ fn apply(operator: &Operator, input: &[f64], from: Shape, to: Shape) -> Vec<f64>
             pool(input, from, to, *kernel, *stride, *padding, |sum, _| sum)
         }
         Operator::Pad(padding) => pad(input, from, to, *padding),
-        Operator::Reshape | Operator::Input | Operator::Add => input.to_vec(),
+        Operator::Relu => input.iter().map(|x| x.max(0.0)).collect(),
+        Operator::MaxPool { kernel, stride, dilation, padding } => {
+            max_pool(input, from, to, *kernel, *stride, *dilation, *padding)
+        }
+        Operator::Multiply { rows, columns } => {
+            let factors =
+                rows.iter().flat_map(|row| columns.iter().map(move |column| f64::from(*row) * f64::from(*column)));
+            input.iter().zip(factors.cycle()).map(|(x, factor)| x * factor).collect()
+        }
+        Operator::Slice { start } => input[start * from.height * from.width..][..to.elements()].to_vec(),
+        Operator::Reshape | Operator::Input | Operator::Add | Operator::Subtract | Operator::Concat => input.to_vec(),
     }
 }
 
@@ -165,6 +180,35 @@ fn pool(
                 let lines = rows.clone().map(|line| &image[line * from.width..][columns.clone()]);
                 let sum = lines.flatten().sum::<f64>();
                 output.push(value(sum, rows.len() * columns.len()));
+            }
+        }
+    }
+    output
+}
+
+/// Largest element of each window inside of the image.
+fn max_pool(
+    input: &[f64],
+    from: Shape,
+    to: Shape,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: Padding,
+) -> Vec<f64> {
+    let taps = |position: usize, axis: usize, before: usize, size: usize| {
+        let places = (0..kernel[axis]).map(move |tap| position * stride[axis] + tap * dilation[axis]);
+        places.filter_map(move |place| place.checked_sub(before).filter(|place| *place < size))
+    };
+    let mut output = Vec::with_capacity(to.elements());
+    for image in input.chunks_exact(from.height * from.width) {
+        for row in 0..to.height {
+            for column in 0..to.width {
+                let rows = taps(row, 0, padding.top, from.height);
+                let pixels = rows.flat_map(|line| {
+                    taps(column, 1, padding.left, from.width).map(move |place| image[line * from.width + place])
+                });
+                output.push(pixels.fold(f64::NEG_INFINITY, f64::max));
             }
         }
     }

@@ -5,7 +5,7 @@ mod evaluate;
 mod tests;
 mod validate;
 
-use tacit_protocol::plan::{LinearShape, Padding, Shape};
+use tacit_protocol::plan::{LinearShape, OutputFunction, Padding, Shape};
 
 pub use validate::{GraphError, MAX_LAYER_ELEMENTS, MAX_LAYERS};
 
@@ -29,6 +29,8 @@ pub struct Graph {
     pub layers: Vec<Layer>,
     /// The layer whose value is the graph's output.
     pub output: LayerId,
+    /// What follows the output in the file and is left to the client.
+    pub output_function: OutputFunction,
 }
 
 /// One layer and the shape of its value.
@@ -89,10 +91,40 @@ pub enum Operator {
         /// Zeros around the input.
         padding: Padding,
     },
+    /// Every element times `rows[row] * columns[column]`, small integers that only depend on the geometry (what merging
+    /// makes of the divisors of an [`Operator::AveragePool`] that does not count its padding).
+    Multiply {
+        /// One factor per row.
+        rows: Vec<u32>,
+        /// One factor per column.
+        columns: Vec<u32>,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// Largest element of each window; padding never wins.
+    MaxPool {
+        /// Window height and width.
+        kernel: [usize; 2],
+        /// Step between windows.
+        stride: [usize; 2],
+        /// Distance between the elements of a window.
+        dilation: [usize; 2],
+        /// Rows and columns around the input that windows may reach into.
+        padding: Padding,
+    },
     /// Zeros around an image.
     Pad(Padding),
     /// Sum of two layers.
     Add,
+    /// The first layer less the second.
+    Subtract,
+    /// The channels of all inputs, one after the other.
+    Concat,
+    /// As many channels as the layer has, from channel `start` of the input on.
+    Slice {
+        /// First channel.
+        start: usize,
+    },
     /// The same elements in the same order under another shape.
     Reshape,
 }

@@ -1,6 +1,6 @@
 //! Validation and evaluation of graphs built by hand.
 
-use tacit_protocol::plan::{LinearShape, Padding, Shape};
+use tacit_protocol::plan::{LinearShape, OutputFunction, Padding, Shape};
 
 use super::{Bias, FloatLinear, Graph, GraphError, Layer, LayerId, MAX_LAYER_ELEMENTS, MAX_LAYERS, Operator};
 
@@ -24,6 +24,7 @@ fn graph(input: Shape, layers: Vec<(Operator, Vec<LayerId>, Shape)>) -> Graph {
         labels: vec![],
         layers,
         output,
+        output_function: OutputFunction::Identity,
     }
 }
 

@@ -13,6 +13,9 @@ pub const MAX_LAYER_ELEMENTS: usize = 1 << 24;
 /// Largest kernel, stride, dilation or padding in one dimension.
 const MAX_EXTENT: usize = 1 << 16;
 
+/// Largest factor of [`Operator::Multiply`].
+const MAX_FACTOR: u32 = 1 << 12;
+
 /// Why a graph cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
@@ -91,10 +94,11 @@ impl Graph {
             (Operator::Input, []) if index == 0 => return Ok(()),
             (Operator::Input, _) => return Err("only the first layer is the input".to_owned()),
             _ if index == 0 => return Err("the first layer must be the input".to_owned()),
-            (Operator::Add, &[left, right]) if left == layer.shape && right == layer.shape => {
+            (Operator::Add | Operator::Subtract, &[left, right]) if left == layer.shape && right == layer.shape => {
                 return Ok(());
             }
-            (Operator::Add, shapes) => return Err(format!("adds values of shapes {shapes:?}")),
+            (Operator::Add | Operator::Subtract, shapes) => return Err(format!("adds values of shapes {shapes:?}")),
+            (Operator::Concat, shapes) => return check_concat(shapes, layer.shape),
             (_, &[input]) => input,
             (_, shapes) => return Err(format!("takes {} values, not one", shapes.len())),
         };
@@ -129,12 +133,46 @@ impl Graph {
             Operator::Reshape => {
                 return Err(format!("reshapes {input}, of another number of elements"));
             }
-            Operator::Input | Operator::Add => layer.shape,
+            Operator::Relu => input,
+            Operator::MaxPool { kernel, stride, dilation, padding } => {
+                let reach = |axis: usize| dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
+                if padding.top.max(padding.bottom) > reach(0) || padding.left.max(padding.right) > reach(1) {
+                    return Err(format!("padding {padding:?} holds whole windows of the kernel {kernel:?}"));
+                }
+                windows(input, *padding, *kernel, *stride, *dilation)?
+            }
+            Operator::Multiply { rows, columns } => {
+                if (rows.len(), columns.len()) != (input.height, input.width) {
+                    return Err(format!("has {} and {} factors for {input}", rows.len(), columns.len()));
+                }
+                if rows.iter().chain(columns).any(|factor| !(1..=MAX_FACTOR).contains(factor)) {
+                    return Err(format!("factors must be 1 to {MAX_FACTOR}"));
+                }
+                input
+            }
+            Operator::Slice { start } => {
+                if start.checked_add(layer.shape.channels).is_none_or(|end| end > input.channels) {
+                    return Err(format!("takes {} channels from {start} of {input}", layer.shape.channels));
+                }
+                Shape::new(layer.shape.channels, input.height, input.width)
+            }
+            Operator::Input | Operator::Add | Operator::Subtract | Operator::Concat => layer.shape,
         };
         if expected != layer.shape {
             return Err(format!("has shape {}, but computes {expected} from {input}", layer.shape));
         }
         Ok(())
+    }
+}
+
+/// Checks that the channels of all inputs make up those of a concatenation.
+fn check_concat(shapes: &[Shape], to: Shape) -> Result<(), String> {
+    let same_image = shapes.iter().all(|shape| (shape.height, shape.width) == (to.height, to.width));
+    let channels = shapes.iter().try_fold(0usize, |sum, shape| sum.checked_add(shape.channels));
+    if same_image && channels == Some(to.channels) {
+        Ok(())
+    } else {
+        Err(format!("joins values of shapes {shapes:?} to {to}"))
     }
 }
 

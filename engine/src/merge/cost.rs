@@ -82,8 +82,17 @@ impl Cost {
             Operator::SumPool { kernel, .. } => {
                 Self { additions: elements * (kernel[0] * kernel[1]) as i64, ..Self::default() }
             }
-            Operator::Add => Self { additions: elements, ..Self::default() },
-            Operator::Input | Operator::Pad(_) | Operator::Reshape => Self::default(),
+            Operator::Add | Operator::Subtract => Self { additions: elements, ..Self::default() },
+            Operator::Multiply { .. } => Self { products: elements, ..Self::default() },
+            Operator::Relu => Self { levels: 1, products: elements, additions: 0, round_trips: 2 },
+            Operator::MaxPool { kernel, .. } => {
+                let levels = kernel.iter().map(|size| i64::from(size.next_power_of_two().ilog2())).sum::<i64>();
+                let products = elements * (kernel[0] * kernel[1] - 1) as i64;
+                Self { levels, products, additions: 2 * products, round_trips: 2 * levels }
+            }
+            Operator::Input | Operator::Pad(_) | Operator::Reshape | Operator::Concat | Operator::Slice { .. } => {
+                Self::default()
+            }
         }
     }
 }
@@ -100,7 +109,15 @@ fn follows_linear(graph: &Graph, layer: &Layer) -> bool {
         current = &graph.layers[*input];
         match current.operator {
             Operator::Linear(_) => return true,
-            Operator::SumPool { .. } | Operator::Pad(_) | Operator::Reshape | Operator::Add | Operator::AddMap(_) => {}
+            Operator::SumPool { .. }
+            | Operator::Multiply { .. }
+            | Operator::Pad(_)
+            | Operator::Reshape
+            | Operator::Add
+            | Operator::Subtract
+            | Operator::Concat
+            | Operator::Slice { .. }
+            | Operator::AddMap(_) => {}
             _ => return false,
         }
     }

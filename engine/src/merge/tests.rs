@@ -34,6 +34,12 @@ fn kinds(graph: &Graph) -> String {
         Operator::SumPool { .. } => 's',
         Operator::Reshape => 'r',
         Operator::Add => '+',
+        Operator::Subtract => '-',
+        Operator::Multiply { .. } => 'm',
+        Operator::Relu => 'R',
+        Operator::MaxPool { .. } => 'M',
+        Operator::Concat => 'c',
+        Operator::Slice { .. } => 'l',
         Operator::Pad(_) => 'p',
         Operator::Affine { .. } | Operator::AddMap(_) | Operator::AveragePool { .. } => '?',
     };

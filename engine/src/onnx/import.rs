@@ -63,6 +63,7 @@ pub(super) fn import(model: &ModelProto, file_bytes: usize) -> Result<Graph, Onn
         labels: labels::read(&model.metadata_props, elements),
         layers,
         output: output_layer,
+        output_function: tacit_protocol::plan::OutputFunction::Identity,
     };
     result.validate()?;
     Ok(result)

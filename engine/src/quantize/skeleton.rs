@@ -164,7 +164,7 @@ impl Lowering {
                 let node = SkeletonNode { inputs: vec![first, second], ..node(Kind::Add) };
                 self.push(node, Some(first), false)
             }
-            Operator::Affine { .. } | Operator::AddMap(_) | Operator::AveragePool { .. } => return Err(unexpected()),
+            _ => return Err(unexpected()),
         })
     }
 

@@ -9,7 +9,7 @@ use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
 use tacit_proto::{Reason, pb};
 use tacit_protocol::he::{NativeBackend, PreparedLinear, choose_packing};
 use tacit_protocol::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputSpec, Plan, PlanDigest, Shape, Step,
+    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
 };
 use tacit_protocol::session::{
     ClientSession, OnlineProgress, OnlineRequest, PreprocessClient, PreprocessRequest, ServerModel,
@@ -63,7 +63,12 @@ impl SmallModel {
                 node(second, Some(2), 2, 12),
                 node(Step::Output { drop: 2 }, Some(3), 2, 12),
             ],
-            output: OutputSpec { name: "y".into(), dimensions: vec![2], labels: vec![] },
+            output: OutputSpec {
+                name: "y".into(),
+                dimensions: vec![2],
+                labels: vec![],
+                function: OutputFunction::Identity,
+            },
         };
         plan.validate().unwrap();
         Arc::new(Self {

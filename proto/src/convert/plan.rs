@@ -1,6 +1,6 @@
 //! The plan, its nodes, and its digest.
 
-use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Plan, PlanDigest, Step};
+use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest, Step};
 
 use super::check::{array, bits, dimensions, finite, length, narrow, narrow_all, out_of_range, required};
 use super::linear::{extent, extent_to_wire, padding, padding_to_wire, shape, shape_to_wire};
@@ -45,7 +45,14 @@ impl TryFrom<pb::OutputSpec> for OutputSpec {
             length("labels", label.len(), 0..=limits::NAME_BYTES)?;
         }
         let dimensions = dimensions("dimensions", &wire.dimensions)?;
-        Ok(Self { name: wire.name, dimensions, labels: wire.labels })
+        let function = match wire.function() {
+            pb::OutputFunction::Identity => OutputFunction::Identity,
+            pb::OutputFunction::Softmax => OutputFunction::Softmax,
+            pb::OutputFunction::LogSoftmax => OutputFunction::LogSoftmax,
+            pb::OutputFunction::Sigmoid => OutputFunction::Sigmoid,
+            pb::OutputFunction::ArgMax => OutputFunction::ArgMax,
+        };
+        Ok(Self { name: wire.name, dimensions, labels: wire.labels, function })
     }
 }
 
@@ -57,6 +64,14 @@ impl TryFrom<&OutputSpec> for pb::OutputSpec {
             name: output.name.clone(),
             dimensions: narrow_all("dimensions", &output.dimensions)?,
             labels: output.labels.clone(),
+            function: match output.function {
+                OutputFunction::Identity => pb::OutputFunction::Identity,
+                OutputFunction::Softmax => pb::OutputFunction::Softmax,
+                OutputFunction::LogSoftmax => pb::OutputFunction::LogSoftmax,
+                OutputFunction::Sigmoid => pb::OutputFunction::Sigmoid,
+                OutputFunction::ArgMax => pb::OutputFunction::ArgMax,
+            }
+            .into(),
         })
     }
 }

@@ -40,6 +40,7 @@ impl Plan {
         encoder.numbers(&self.output.dimensions);
         encoder.size(self.output.labels.len());
         self.output.labels.iter().for_each(|label| encoder.text(label));
+        encoder.number(self.output.function as u64);
         encoder.size(self.nodes.len());
         for node in &self.nodes {
             encoder.step(&node.step);

@@ -86,6 +86,25 @@ pub struct OutputSpec {
     pub dimensions: Vec<usize>,
     /// One label for each output, or empty if they are not known.
     pub labels: Vec<String>,
+    /// What the network does last to the logits; left to the client.
+    pub function: OutputFunction,
+}
+
+/// A function at the very end of a network. It is not computed privately: it reveals no more than the logits do, and the
+/// client can apply it to them itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutputFunction {
+    /// Nothing: the outputs are the logits.
+    #[default]
+    Identity,
+    /// `exp(x_i) / sum exp(x_j)` over all outputs.
+    Softmax,
+    /// The logarithm of [`OutputFunction::Softmax`].
+    LogSoftmax,
+    /// `1 / (1 + exp(-x))` of each output.
+    Sigmoid,
+    /// The index of the largest output, the first of several.
+    ArgMax,
 }
 
 /// One step of the plan and the value that it produces.

@@ -38,7 +38,12 @@ fn plan() -> Plan {
             ),
             node(Step::Output { drop: 2 }, &[3], Shape::vector(2), 12),
         ],
-        output: OutputSpec { name: "logits".into(), dimensions: vec![2], labels: vec![] },
+        output: OutputSpec {
+            name: "logits".into(),
+            dimensions: vec![2],
+            labels: vec![],
+            function: OutputFunction::Identity,
+        },
     }
 }
 

@@ -114,6 +114,12 @@ pub(super) fn operator_name(layer: &Layer) -> &'static str {
         Operator::SumPool { .. } => "SumPool",
         Operator::Pad(_) => "Pad",
         Operator::Add => "Add",
+        Operator::Subtract => "Subtract",
+        Operator::Multiply { .. } => "Multiply",
+        Operator::Relu => "Relu",
+        Operator::MaxPool { .. } => "MaxPool",
+        Operator::Concat => "Concat",
+        Operator::Slice { .. } => "Slice",
         Operator::Reshape => "Reshape",
     }
 }

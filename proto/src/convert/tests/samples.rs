@@ -1,7 +1,9 @@
 //! A small plan with every kind of step.
 
 use tacit_protocol::he::choose_packing;
-use tacit_protocol::plan::{InputSpec, LinearPlan, LinearShape, Node, OutputSpec, Padding, Plan, Shape, Step};
+use tacit_protocol::plan::{
+    InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
+};
 
 fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node {
     Node { step, inputs: inputs.to_vec(), shape, fraction_bits, bits: 30 }
@@ -48,6 +50,7 @@ pub(super) fn plan() -> Plan {
             name: "logits".into(),
             dimensions: vec![3],
             labels: vec!["cat".into(), "dog".into(), "owl".into()],
+            function: OutputFunction::Softmax,
         },
     };
     plan.validate().expect("the sample is valid");

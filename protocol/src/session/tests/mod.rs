@@ -11,7 +11,8 @@ use rand::{Rng, RngExt};
 use super::*;
 use crate::he::{NativeBackend, PreparedLinear, choose_packing};
 use crate::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputSpec, Padding, Plan, PlanDigest, Shape, Step,
+    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest, Shape,
+    Step,
 };
 use crate::random::Seed;
 use crate::share::Share;
@@ -112,7 +113,12 @@ impl TestModel {
         let plan = Plan {
             input: InputSpec { name: "x".into(), dimensions: vec![2, 6, 6], low: -1.0, high: 1.0 },
             nodes,
-            output: OutputSpec { name: "y".into(), dimensions: vec![4], labels: vec![] },
+            output: OutputSpec {
+                name: "y".into(),
+                dimensions: vec![4],
+                labels: vec![],
+                function: OutputFunction::Identity,
+            },
         };
         plan.validate().unwrap();
         Self { plan: Arc::new(plan), layers }
