@@ -214,7 +214,7 @@ pub enum OtError {
 
 impl OtError {
     /// Fails unless `message` has exactly `expected` bytes.
-    fn check_length(message: &'static str, expected: usize, bytes: &[u8]) -> Result<(), Self> {
+    pub(crate) fn check_length(message: &'static str, expected: usize, bytes: &[u8]) -> Result<(), Self> {
         if bytes.len() == expected { Ok(()) } else { Err(Self::Length { message, expected, actual: bytes.len() }) }
     }
 }

@@ -4,6 +4,7 @@ pub mod linear;
 pub mod local;
 mod online_bit;
 pub mod output;
+pub mod select;
 pub mod square;
 #[cfg(test)]
 mod tests;

@@ -11,14 +11,14 @@ use rand::{Rng, RngExt};
 use std::sync::LazyLock;
 
 /// Both directions of transfers between one client and one server.
-struct Transfers {
-    client_receiver: ExtensionReceiver,
-    server_sender: ExtensionSender,
-    server_receiver: ExtensionReceiver,
-    client_sender: ExtensionSender,
+pub(super) struct Transfers {
+    pub(super) client_receiver: ExtensionReceiver,
+    pub(super) server_sender: ExtensionSender,
+    pub(super) server_receiver: ExtensionReceiver,
+    pub(super) client_sender: ExtensionSender,
 }
 
-static TRANSFERS: LazyLock<Transfers> = LazyLock::new(|| {
+pub(super) static TRANSFERS: LazyLock<Transfers> = LazyLock::new(|| {
     let (server_base, first) = BaseReceiver::start().unwrap();
     let (client_receiver, reply) = ot::base_send(&first).unwrap();
     let server_sender = server_base.finish(&reply).unwrap();
@@ -35,7 +35,7 @@ struct Outcome {
     values: Vec<u32>,
 }
 
-fn split(values: &[i32], seed: u64) -> (Share, Share) {
+pub(super) fn split(values: &[i32], seed: u64) -> (Share, Share) {
     let client = Share(Seed::for_test(seed).uniform_u32(values.len()));
     let server =
         Share(values.iter().zip(client.iter()).map(|(value, own)| (*value as u32).wrapping_sub(*own)).collect());
@@ -120,7 +120,7 @@ fn quotients(value: i32, drop: u32) -> impl Iterator<Item = i32> {
 }
 
 /// Sharings at the edges: one share all zero, all ones, or with only the top bit.
-fn edge_sharings(values: &[i32]) -> Vec<(Share, Share)> {
+pub(super) fn edge_sharings(values: &[i32]) -> Vec<(Share, Share)> {
     let with_client = |client: u32| {
         let server = values.iter().map(|value| (*value as u32).wrapping_sub(client)).collect();
         (Share(vec![client; values.len()]), Share(server))

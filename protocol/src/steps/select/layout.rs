@@ -1,0 +1,199 @@
+//! Sizes of the step's messages, and the cut of the window into groups.
+
+use crate::bits::packed_len;
+use crate::ot;
+
+/// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
+const MAX_GROUP: u32 = 6;
+
+/// Bytes of extension rows for each transfer, for comparing costs.
+const TRANSFER_BITS: u32 = 32;
+
+/// What the step makes of a value's sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// `max(0, y)`, the ignored bits dropped.
+    Truncated,
+    /// `max(0, y)` with all of its bits.
+    Whole,
+}
+
+/// Size of one comparison-and-select step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectLayout {
+    /// Number of elements.
+    pub elements: usize,
+    /// The values are from `-2^(bits-1)` to `2^(bits-1) - 2^ignored`; 2 to 31.
+    pub bits: u32,
+    /// Low bits left out of the comparison, below `bits - 1`.
+    pub ignored: u32,
+    /// What becomes of the ignored bits.
+    pub selection: Selection,
+    /// Widths of the groups that the window of `bits - 1 - ignored` bits is cut into, lowest first: 1 to 16 groups of 1
+    /// to 6 bits. See [`group_widths`].
+    pub groups: Vec<u32>,
+}
+
+impl SelectLayout {
+    /// Bits of each share that are compared.
+    pub(super) fn window(&self) -> u32 {
+        self.groups.iter().sum()
+    }
+
+    /// Whether the ignored bits are dropped, which takes the product of the shares' top bits.
+    pub(super) fn has_wrap(&self) -> bool {
+        self.selection == Selection::Truncated && self.ignored > 0
+    }
+
+    /// Bits dropped from the value.
+    pub(super) fn dropped(&self) -> u32 {
+        match self.selection {
+            Selection::Truncated => self.ignored,
+            Selection::Whole => 0,
+        }
+    }
+
+    /// Levels of the tree that combines the groups.
+    pub(super) fn levels(&self) -> u32 {
+        self.groups.len().next_power_of_two().trailing_zeros()
+    }
+
+    /// Nodes that go into `level` of the tree, 1 to [`levels`](Self::levels).
+    pub(super) fn nodes(&self, level: u32) -> usize {
+        self.groups.len().div_ceil(1 << (level - 1))
+    }
+
+    /// Joins of two nodes in the whole tree.
+    pub(super) fn joins(&self) -> usize {
+        self.groups.len() - 1
+    }
+
+    /// Bits of an element's leaf tables, for one party.
+    pub(super) fn table_bits(&self) -> usize {
+        self.group_bits(|width| 2 << width)
+    }
+
+    /// Bits of an element's leaf corrections.
+    pub(super) fn correction_bits(&self) -> usize {
+        self.group_bits(|width| (width as usize) << width)
+    }
+
+    /// Sum over the groups, of which the lowest has only one of the two tables.
+    fn group_bits(&self, both: impl Fn(u32) -> usize) -> usize {
+        let lowest = self.groups.first().map_or(0, |width| both(*width) / 2);
+        lowest + self.groups.iter().skip(1).map(|width| both(*width)).sum::<usize>()
+    }
+
+    /// Transfers that belong to the leaves; they come first.
+    pub(super) fn leaf_transfers(&self) -> usize {
+        self.elements * self.window() as usize
+    }
+
+    pub(super) fn leaf_corrections_len(&self) -> usize {
+        (self.elements * self.correction_bits()).div_ceil(8)
+    }
+
+    /// Bytes of all leaf tables of one party.
+    pub(super) fn tables_len(&self) -> usize {
+        (self.elements * self.table_bits()).div_ceil(8)
+    }
+
+    pub(super) fn leaf_opening_len(&self) -> usize {
+        packed_len(self.elements, self.window())
+    }
+
+    pub(super) fn wrap_corrections_len(&self) -> usize {
+        if self.has_wrap() { packed_len(self.elements, self.ignored) } else { 0 }
+    }
+
+    /// Transfers in which the server chooses.
+    pub fn server_transfers(&self) -> usize {
+        self.leaf_transfers() + self.client_transfers() + self.elements * usize::from(self.has_wrap())
+    }
+
+    /// Transfers in which the client chooses.
+    pub fn client_transfers(&self) -> usize {
+        self.elements * (self.joins() + 1)
+    }
+
+    /// Round trips online.
+    pub fn rounds(&self) -> u32 {
+        self.levels().div_ceil(2) + 1
+    }
+
+    /// Bytes of the server's extension rows.
+    pub fn server_correlations_len(&self) -> usize {
+        ot::extension_len(self.server_transfers())
+    }
+
+    /// Bytes of the client's extension rows, leaf corrections and wrap corrections.
+    pub fn client_corrections_len(&self) -> usize {
+        ot::extension_len(self.client_transfers()) + self.leaf_corrections_len() + self.wrap_corrections_len()
+    }
+
+    /// Bytes of the server's online message of `round`, 0 to [`rounds`](Self::rounds)` - 1`.
+    pub fn server_opening_len(&self, round: u32) -> usize {
+        let first = match round {
+            0 => self.leaf_opening_len() + if self.has_wrap() { packed_len(self.elements, 1) } else { 0 },
+            _ => 0,
+        };
+        first + self.openings_len(round.saturating_mul(2))
+    }
+
+    /// Bytes of the client's online message of `round`, 0 to [`rounds`](Self::rounds)` - 1`.
+    pub fn client_opening_len(&self, round: u32) -> usize {
+        let result = if round == self.rounds() - 1 { 4 * self.elements } else { 0 };
+        self.openings_len(round.saturating_mul(2).saturating_add(1)) + result
+    }
+
+    /// Bytes of the openings of levels `message` and `message + 1`.
+    fn openings_len(&self, message: u32) -> usize {
+        self.opening_len(message) + self.opening_len(message.saturating_add(1))
+    }
+
+    /// Bytes that one party opens for `level`: a level of the tree, or the selection after the last one.
+    fn opening_len(&self, level: u32) -> usize {
+        let plane = self.elements.div_ceil(8);
+        match level {
+            0 => 0,
+            // The lowest join of a level opens two bits, the others three.
+            level if level <= self.levels() => (3 * (self.nodes(level) / 2) - 1) * plane,
+            level if level == self.levels() + 1 => plane + 4 * self.elements,
+            _ => 0,
+        }
+    }
+
+    /// Whether the fields agree with each other.
+    pub(super) fn is_consistent(&self) -> bool {
+        (2..=31).contains(&self.bits)
+            && self.ignored < self.bits - 1
+            && (1..=16).contains(&self.groups.len())
+            && self.groups.iter().all(|width| (1..=MAX_GROUP).contains(width))
+            && self.window() == self.bits - 1 - self.ignored
+    }
+}
+
+/// Widths of the groups, lowest first, that cost the fewest bytes of preprocessing within `rounds` round trips (2 or 3;
+/// 3 is used where 2 cannot hold the window, of 1 to 30 bits).
+pub fn group_widths(window: u32, rounds: u32) -> Vec<u32> {
+    let fits = |rounds| if rounds < 3 { 4 } else { 16 };
+    let most = if window > fits(rounds) * MAX_GROUP { fits(3) } else { fits(rounds) };
+    // Costs grow faster than widths, so that equal widths are best, but for the lowest group, which costs half.
+    let cuts = (1..=most.min(window)).flat_map(|groups| {
+        (1..=MAX_GROUP.min(window)).filter_map(move |lowest| {
+            let (rest, others) = (window - lowest, groups - 1);
+            if others == 0 {
+                return (rest == 0).then(|| vec![lowest]);
+            }
+            let (width, wider) = (rest / others, rest % others);
+            let mut widths = vec![lowest];
+            widths.extend((0..others).map(|index| width + u32::from(index < wider)));
+            (width > 0 && widths.iter().all(|width| *width <= MAX_GROUP)).then_some(widths)
+        })
+    });
+    let cost = |widths: &Vec<u32>| {
+        let corrections: u32 = widths.iter().map(|width| width << width).sum();
+        2 * TRANSFER_BITS * widths.len() as u32 + corrections - (widths[0] << widths[0]) / 2
+    };
+    cuts.min_by_key(cost).unwrap_or_default()
+}
