@@ -313,9 +313,11 @@ mod tests {
     fn bytes_are_those_of_the_wire() {
         let mut meter = Meter::online();
         let open: pb::OnlineRequest = meter.sent(OnlineRequest::Open(SessionId([7; 16]))).unwrap();
-        let message = Message { session: 0, node: 0, kind: MessageKind::MaskedInput, offset: 0, data: vec![1; 1000] };
+        let message =
+            Message { session: 0, node: 0, kind: MessageKind::MaskedInput, round: 0, offset: 0, data: vec![1; 1000] };
         let step: pb::OnlineRequest = meter.sent(OnlineRequest::Step(message)).unwrap();
-        let message = Message { session: 0, node: 2, kind: MessageKind::Opening, offset: 0, data: vec![1; 50] };
+        let message =
+            Message { session: 0, node: 2, kind: MessageKind::Opening, round: 0, offset: 0, data: vec![1; 50] };
         let answer = pb::OnlineResponse::try_from(OnlineResponse::Step(message)).unwrap();
         let length = answer.encoded_len();
         let _: OnlineResponse = meter.received(answer).unwrap();

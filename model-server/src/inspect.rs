@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use tacit_engine::CompileReport;
-use tacit_protocol::plan::{LinearPlan, Node, Plan, Step};
+use tacit_protocol::plan::{Axis, LinearPlan, Node, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
 use crate::config::InspectArguments;
@@ -120,10 +120,25 @@ impl StepLine {
             Step::SumPool { kernel: [height, width], stride: [down, right], .. } => {
                 ("sum-pool", format!("{height}x{width} every {down}x{right}"))
             }
+            Step::Relu { drop, groups } => ("relu", format!("drop {drop}, {}", compared(groups))),
+            Step::Maximum { ignored, groups } => ("maximum", format!("ignore {ignored}, {}", compared(groups))),
             Step::Add => ("add", String::new()),
+            Step::Subtract => ("subtract", String::new()),
+            Step::Offset => ("offset", String::new()),
+            Step::Multiply { .. } => ("multiply", "by row and column".to_string()),
+            Step::Concat => ("concat", String::new()),
+            Step::Slice { axis, start, step } => {
+                let axis = match axis {
+                    Axis::Channels => "channels",
+                    Axis::Rows => "rows",
+                    Axis::Columns => "columns",
+                };
+                ("slice", format!("{axis} from {start} every {step}"))
+            }
             Step::ShiftLeft { amount } => ("shift-left", format!("by {amount}")),
             Step::Reshape => ("reshape", String::new()),
             Step::Output { drop } => ("output", format!("drop {drop}")),
+            Step::Class { bits } => ("class", format!("{bits} bits")),
         };
         let shape = node.shape;
         Self {
@@ -135,6 +150,12 @@ impl StepLine {
             details,
         }
     }
+}
+
+/// The bits that are compared, by group.
+fn compared(groups: &[u32]) -> String {
+    let widths = groups.iter().map(u32::to_string).collect::<Vec<_>>().join("+");
+    format!("compare {widths} bits")
 }
 
 /// The geometry; the report says how the layer is packed.

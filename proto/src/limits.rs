@@ -33,7 +33,16 @@ pub const EXTENT: usize = 1 << 12;
 pub const NODES: usize = plan::MAX_NODES;
 
 /// Most inputs of a node.
-pub const NODE_INPUTS: usize = 2;
+pub const NODE_INPUTS: usize = 64;
+
+/// Most groups of compared bits.
+pub const GROUPS: usize = 16;
+
+/// Most bits of a group of compared bits.
+pub const GROUP_BITS: u32 = 6;
+
+/// Most bits of a revealed class.
+pub const CLASS_BITS: u32 = 22;
 
 /// Most labels of a model.
 pub const LABELS: usize = 1 << 16;
@@ -46,6 +55,9 @@ pub const BASE_TRANSFER_BYTES: usize = 65536;
 
 /// Most models in one listing.
 pub const MODELS: usize = 1024;
+
+/// Most round trips of a step.
+pub const ROUNDS: u32 = 8;
 
 /// Largest offset of a piece, exclusive, in bytes.
 pub const OFFSET: u64 = 1 << 40;

@@ -105,4 +105,6 @@ impl ServerModel for Network {
             _ => apply(&SECOND, &SECOND_BIAS, share, accumulators),
         }
     }
+
+    fn offset(&self, _node: NodeId, _share: &mut [u32]) {}
 }

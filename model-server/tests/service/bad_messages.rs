@@ -17,7 +17,7 @@ fn open(client: &TestClient) -> Open {
 }
 
 fn piece(kind: MessageKind, node: usize, offset: u64, length: usize) -> Message {
-    Message { session: 0, node, kind, offset, data: vec![7; length] }
+    Message { session: 0, node, kind, round: 0, offset, data: vec![7; length] }
 }
 
 async fn preprocess(client: &TestClient, messages: Vec<PreprocessRequest>) -> Result<(), tonic::Status> {
@@ -98,7 +98,7 @@ async fn online_out_of_order() {
     let step = |kind, node, offset| OnlineRequest::Step(piece(kind, node, offset, 4));
     assert_reason(online(&client, vec![step(MessageKind::MaskedInput, 0, 0)]).await, Reason::OutOfOrder);
     for wrong in [
-        step(MessageKind::MaskedResult, 2, 0),
+        step(MessageKind::Answer, 2, 0),
         step(MessageKind::MaskedInput, 1, 0),
         step(MessageKind::MaskedInput, 0, 4),
         OnlineRequest::Open(SessionId([0; 16])),

@@ -111,6 +111,8 @@ impl ServerModel for SmallModel {
             *accumulator = products.fold(0, u32::wrapping_add);
         }
     }
+
+    fn offset(&self, _node: NodeId, _share: &mut [u32]) {}
 }
 
 /// A running server. Ends with the test's runtime.

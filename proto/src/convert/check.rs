@@ -27,6 +27,11 @@ pub(super) fn bits(field: &str, value: u32, range: RangeInclusive<u32>) -> Resul
     }
 }
 
+/// A value of an enumeration that this version knows.
+pub(super) fn known<T: TryFrom<i32>>(field: &str, value: i32) -> Result<T, ConvertError> {
+    T::try_from(value).map_err(|_| ConvertError::new(field, Problem::UnknownValue { value }))
+}
+
 /// A 64-bit number within bounds.
 pub(super) fn wide(field: &str, value: u64, range: RangeInclusive<u64>) -> Result<u64, ConvertError> {
     if range.contains(&value) {

@@ -10,6 +10,7 @@ mod model;
 mod plan;
 mod prediction;
 mod session;
+mod step;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! The plan, its nodes, and its digest.
 
-use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest, Step};
+use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest};
 
-use super::check::{array, bits, dimensions, finite, length, narrow, narrow_all, out_of_range, required};
-use super::linear::{extent, extent_to_wire, padding, padding_to_wire, shape, shape_to_wire};
+use super::check::{array, bits, dimensions, finite, known, length, narrow, narrow_all, out_of_range, required};
+use super::linear::{shape, shape_to_wire};
+use super::step::{step_from_wire, step_to_wire};
 use super::{ConvertError, Problem};
 use crate::{limits, pb};
 
@@ -45,7 +46,7 @@ impl TryFrom<pb::OutputSpec> for OutputSpec {
             length("labels", label.len(), 0..=limits::NAME_BYTES)?;
         }
         let dimensions = dimensions("dimensions", &wire.dimensions)?;
-        let function = match wire.function() {
+        let function = match known::<pb::OutputFunction>("function", wire.function)? {
             pb::OutputFunction::Identity => OutputFunction::Identity,
             pb::OutputFunction::Softmax => OutputFunction::Softmax,
             pb::OutputFunction::LogSoftmax => OutputFunction::LogSoftmax,
@@ -74,57 +75,6 @@ impl TryFrom<&OutputSpec> for pb::OutputSpec {
             .into(),
         })
     }
-}
-
-fn step_from_wire(wire: pb::node::Step) -> Result<Step, ConvertError> {
-    use pb::node::Step as Wire;
-    let (field, step) = match wire {
-        Wire::Input(pb::InputStep {}) => return Ok(Step::Input),
-        Wire::Add(pb::AddStep {}) => return Ok(Step::Add),
-        Wire::Reshape(pb::ReshapeStep {}) => return Ok(Step::Reshape),
-        Wire::Linear(linear) => ("linear", linear.try_into().map(Step::Linear)),
-        Wire::Square(pb::SquareStep { drop }) => {
-            ("square", bits("drop", drop, 0..=30).map(|drop| Step::Square { drop }))
-        }
-        Wire::Truncate(pb::TruncateStep { drop }) => {
-            ("truncate", bits("drop", drop, 1..=30).map(|drop| Step::Truncate { drop }))
-        }
-        Wire::SumPool(pool) => ("sum_pool", sum_pool(pool)),
-        Wire::ShiftLeft(pb::ShiftLeftStep { amount }) => {
-            ("shift_left", bits("amount", amount, 1..=30).map(|amount| Step::ShiftLeft { amount }))
-        }
-        Wire::Output(pb::OutputStep { drop }) => {
-            ("output", bits("drop", drop, 0..=30).map(|drop| Step::Output { drop }))
-        }
-    };
-    step.map_err(|error| error.within(field))
-}
-
-fn sum_pool(wire: pb::SumPoolStep) -> Result<Step, ConvertError> {
-    Ok(Step::SumPool {
-        kernel: extent("kernel", wire.kernel)?,
-        stride: extent("stride", wire.stride)?,
-        padding: padding("padding", wire.padding)?,
-    })
-}
-
-fn step_to_wire(step: &Step) -> Result<pb::node::Step, ConvertError> {
-    use pb::node::Step as Wire;
-    Ok(match *step {
-        Step::Input => Wire::Input(pb::InputStep {}),
-        Step::Add => Wire::Add(pb::AddStep {}),
-        Step::Reshape => Wire::Reshape(pb::ReshapeStep {}),
-        Step::Linear(linear) => Wire::Linear(linear.try_into()?),
-        Step::Square { drop } => Wire::Square(pb::SquareStep { drop }),
-        Step::Truncate { drop } => Wire::Truncate(pb::TruncateStep { drop }),
-        Step::SumPool { kernel, stride, padding } => Wire::SumPool(pb::SumPoolStep {
-            kernel: extent_to_wire("kernel", kernel)?,
-            stride: extent_to_wire("stride", stride)?,
-            padding: padding_to_wire("padding", padding)?,
-        }),
-        Step::ShiftLeft { amount } => Wire::ShiftLeft(pb::ShiftLeftStep { amount }),
-        Step::Output { drop } => Wire::Output(pb::OutputStep { drop }),
-    })
 }
 
 /// A node; `index` is its own, which all its inputs must precede.

@@ -147,6 +147,7 @@ fn piece(kind: MessageKind, wire: pb::Piece) -> Result<Message, ConvertError> {
         session: bits("session", wire.session, 0..=Open::MAX_SESSIONS - 1)?,
         node: bits("node", wire.node, 0..=limits::NODES as u32 - 1)? as usize,
         kind,
+        round: bits("round", wire.round, 0..=limits::ROUNDS - 1)?,
         offset: wide("offset", wire.offset, 0..=limits::OFFSET - 1)?,
         data: wire.data,
     })
@@ -158,6 +159,7 @@ fn piece_to_wire(message: Message) -> Result<pb::Piece, ConvertError> {
         node: narrow("node", message.node)?,
         offset: message.offset,
         data: message.data,
+        round: message.round,
     })
 }
 
@@ -256,7 +258,7 @@ impl TryFrom<pb::OnlineRequest> for OnlineRequest {
         match required("payload", wire.payload)? {
             Payload::Open(open) => session_id(&open.session_id).map(Self::Open).map_err(|error| error.within("open")),
             Payload::MaskedInput(wire) => step(MessageKind::MaskedInput, wire),
-            Payload::MaskedResult(wire) => step(MessageKind::MaskedResult, wire),
+            Payload::Answer(wire) => step(MessageKind::Answer, wire),
         }
     }
 }
@@ -273,7 +275,7 @@ impl TryFrom<OnlineRequest> for pb::OnlineRequest {
                 let piece = piece_to_wire(message)?;
                 match kind {
                     MessageKind::MaskedInput => Payload::MaskedInput(piece),
-                    MessageKind::MaskedResult => Payload::MaskedResult(piece),
+                    MessageKind::Answer => Payload::Answer(piece),
                     other => return Err(direction(other)),
                 }
             }

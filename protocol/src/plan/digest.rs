@@ -5,11 +5,11 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{LinearPlan, Padding, Plan, Shape, Step};
+use super::{Axis, LinearPlan, OutputFunction, Padding, Plan, Shape, Step};
 use crate::he::ParameterSet;
 
 /// First bytes of the encoding: changes whenever the meaning of a plan changes.
-const VERSION: &[u8] = b"tacit plan v1";
+const VERSION: &[u8] = b"tacit plan v2";
 
 /// SHA-256 of the canonical encoding of a plan. Client and server compare it before any work is done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,7 +40,13 @@ impl Plan {
         encoder.numbers(&self.output.dimensions);
         encoder.size(self.output.labels.len());
         self.output.labels.iter().for_each(|label| encoder.text(label));
-        encoder.number(self.output.function as u64);
+        encoder.number(match self.output.function {
+            OutputFunction::Identity => 0,
+            OutputFunction::Softmax => 1,
+            OutputFunction::LogSoftmax => 2,
+            OutputFunction::Sigmoid => 3,
+            OutputFunction::ArgMax => 4,
+        });
         encoder.size(self.nodes.len());
         for node in &self.nodes {
             encoder.step(&node.step);
@@ -67,6 +73,11 @@ impl Encoder {
     fn numbers(&mut self, values: &[usize]) {
         self.size(values.len());
         values.iter().for_each(|value| self.size(*value));
+    }
+
+    fn factors(&mut self, values: &[u32]) {
+        self.size(values.len());
+        values.iter().for_each(|value| self.number(u64::from(*value)));
     }
 
     fn text(&mut self, text: &str) {
@@ -117,6 +128,38 @@ impl Encoder {
             Step::Output { drop } => {
                 self.number(8);
                 self.number(u64::from(*drop));
+            }
+            Step::Relu { drop, groups } => {
+                self.number(9);
+                self.number(u64::from(*drop));
+                self.factors(groups);
+            }
+            Step::Maximum { ignored, groups } => {
+                self.number(10);
+                self.number(u64::from(*ignored));
+                self.factors(groups);
+            }
+            Step::Subtract => self.number(11),
+            Step::Offset => self.number(12),
+            Step::Multiply { rows, columns } => {
+                self.number(13);
+                self.factors(rows);
+                self.factors(columns);
+            }
+            Step::Concat => self.number(14),
+            Step::Slice { axis, start, step } => {
+                self.number(15);
+                self.number(match axis {
+                    Axis::Channels => 0,
+                    Axis::Rows => 1,
+                    Axis::Columns => 2,
+                });
+                self.number(i64::from(*start) as u64);
+                self.number(u64::from(*step));
+            }
+            Step::Class { bits } => {
+                self.number(16);
+                self.number(u64::from(*bits));
             }
         }
     }

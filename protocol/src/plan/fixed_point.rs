@@ -1,6 +1,6 @@
 //! Between real numbers and the ring, at the two ends of a plan.
 
-use super::Plan;
+use super::{Plan, Step};
 use crate::share::Share;
 
 /// Why an input tensor is refused before anything is sent.
@@ -42,6 +42,15 @@ impl Plan {
         }
         let scale = 2f64.powi(self.nodes[0].fraction_bits);
         Ok(Share(input.iter().map(|value| (f64::from(*value) * scale).round() as i32 as u32).collect()))
+    }
+
+    /// The class that a plan of [`Step::Class`] reveals, from its code on the ring; `None` for other plans, and for a code
+    /// that no class has.
+    pub fn decode_class(&self, code: &[u32]) -> Option<usize> {
+        let (Some(Step::Class { .. }), [code]) = (self.nodes.last().map(|node| &node.step), code) else { return None };
+        // Codes count down from the last class, so that of several largest logits the first one wins.
+        let classes: usize = self.output.dimensions.iter().product();
+        (classes.checked_sub(1)?).checked_sub(*code as usize)
     }
 
     /// The logits as real numbers, from ring elements in two's complement.

@@ -139,6 +139,21 @@ pub enum Step {
         /// Low bits dropped, 1 to 30.
         drop: u32,
     },
+    /// `max(x, 0)` with `drop` low bits dropped, to within one unit. Two or three round trips, by the number of groups.
+    Relu {
+        /// Low bits dropped, 0 to 29. They are not compared either.
+        drop: u32,
+        /// Widths in bits of the groups that the compared bits are cut into, lowest first; see [`crate::steps::select`].
+        groups: Vec<u32>,
+    },
+    /// The larger of two values of the same scale. One of both exactly; where they differ by less than `2^ignored` it may
+    /// be the smaller. Round trips as for [`Step::Relu`].
+    Maximum {
+        /// Low bits of the difference that are not compared, 0 to 29.
+        ignored: u32,
+        /// Widths of groups, as for [`Step::Relu`].
+        groups: Vec<u32>,
+    },
     /// Sums over windows, local on both shares.
     SumPool {
         /// Window height and width.
@@ -150,6 +165,28 @@ pub enum Step {
     },
     /// Sum of two values of the same scale, local.
     Add,
+    /// The first value less the second, of the same scale, local.
+    Subtract,
+    /// The server adds a constant that only it knows to each element, local.
+    Offset,
+    /// Every element times `rows[row] * columns[column]`, local.
+    Multiply {
+        /// One factor per row, 1 to 2^12.
+        rows: Vec<u32>,
+        /// One factor per column, 1 to 2^12.
+        columns: Vec<u32>,
+    },
+    /// The channels of all inputs, one after the other, local.
+    Concat,
+    /// Every `step`-th channel, row or column from `start` on; positions outside are brought to the nearest inside. Local.
+    Slice {
+        /// What is counted.
+        axis: Axis,
+        /// Position of the first one taken; may lie outside.
+        start: i32,
+        /// Distance between those taken, 1 to 2^12.
+        step: u32,
+    },
     /// Multiplication by `2^amount`, local: aligns scales before [`Step::Add`].
     ShiftLeft {
         /// Number of bits, 1 to 30.
@@ -162,6 +199,23 @@ pub enum Step {
         /// Low bits that are never revealed, 0 to 30.
         drop: u32,
     },
+    /// The server reveals the low `bits` bits of its share of one value, which hold the number of classes after the
+    /// largest one, and nothing of the logits.
+    Class {
+        /// Bits revealed, 1 to 22: `2^bits` is at least the number of classes.
+        bits: u32,
+    },
+}
+
+/// An axis of a [`Shape`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Axis {
+    /// Channels.
+    Channels,
+    /// Rows.
+    Rows,
+    /// Columns.
+    Columns,
 }
 
 impl Plan {

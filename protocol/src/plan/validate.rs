@@ -1,7 +1,7 @@
 //! Checks on a plan that came from a peer: after [`Plan::validate`], sizes are bounded, indices are in range and
 //! shapes fit each other, so that the rest of the crate computes with them without overflow.
 
-use super::{LinearShape, Node, Padding, Plan, Shape, Step};
+use super::{Axis, LinearShape, Node, Padding, Plan, Shape, Step};
 use crate::he::check_packing;
 
 /// Most nodes in a plan.
@@ -10,7 +10,14 @@ pub const MAX_NODES: usize = 4096;
 pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most elements of all values together: bounds a session's memory, and the union over which noise may fail.
 pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
-/// Largest kernel side, stride, dilation or padding.
+/// Most values that a node takes.
+const MAX_INPUTS: usize = 64;
+/// Most groups of compared bits, and most bits of a group.
+const MAX_GROUPS: usize = 16;
+const MAX_GROUP: u32 = 6;
+/// Most bits of a class: no value has more elements.
+const MAX_CLASS_BITS: u32 = 22;
+/// Largest kernel side, stride, dilation, factor or padding.
 const MAX_EXTENT: usize = 1 << 12;
 /// Most bytes of a name or label.
 const MAX_TEXT: usize = 256;
@@ -55,11 +62,19 @@ impl Plan {
         if !dimensions_match(&self.input.dimensions, self.input_shape()) {
             return whole("the input dimensions do not match the input node");
         }
-        if !dimensions_match(&self.output.dimensions, self.output_shape()) {
+        let outputs = match &self.nodes[self.nodes.len() - 1].step {
+            // The logits that the class is chosen from are not revealed, so no node has their shape.
+            Step::Class { bits } => {
+                let classes = self.output.dimensions.iter().try_fold(1usize, |all, size| all.checked_mul(*size));
+                classes.filter(|classes| (1..=1 << bits).contains(classes)).map(Shape::vector)
+            }
+            _ => Some(self.output_shape()),
+        };
+        let Some(outputs) = outputs.filter(|outputs| dimensions_match(&self.output.dimensions, *outputs)) else {
             return whole("the output dimensions do not match the output node");
-        }
+        };
         let labels = &self.output.labels;
-        if !labels.is_empty() && labels.len() != self.output_shape().elements() {
+        if !labels.is_empty() && labels.len() != outputs.elements() {
             return whole("there must be one label for each output, or none");
         }
         let mut texts = labels.iter().chain([&self.input.name, &self.output.name]);
@@ -86,14 +101,16 @@ impl Plan {
         check((-64..=64).contains(&node.fraction_bits), "fraction bits must be from -64 to 64")?;
         check((1..=31).contains(&node.bits), "bits must be from 1 to 31")?;
         let is_last = index + 1 == self.nodes.len();
-        check(is_last == matches!(node.step, Step::Output { .. }), "the output must be the last node, and only that")?;
+        let is_output = matches!(node.step, Step::Output { .. } | Step::Class { .. });
+        check(is_last == is_output, "the output must be the last node, and only that")?;
         check((index == 0) == (node.step == Step::Input), "the input must be the first node, and only that")?;
         let arity = match node.step {
             Step::Input => return check(node.inputs.is_empty(), "the input takes no value"),
-            Step::Add => 2,
-            _ => 1,
+            Step::Add | Step::Subtract | Step::Maximum { .. } => 2..=2,
+            Step::Concat => 1..=MAX_INPUTS,
+            _ => 1..=1,
         };
-        check(node.inputs.len() == arity, "wrong number of inputs")?;
+        check(arity.contains(&node.inputs.len()), "wrong number of inputs")?;
         self.validate_step(node, &self.nodes[node.inputs[0]])
     }
 
@@ -128,11 +145,46 @@ impl Plan {
                 check(expected == Some([node.shape.height, node.shape.width]), "the pooled shape is wrong")?;
                 fraction(input_fraction)
             }
-            Step::Add => {
-                let other = &self.nodes[node.inputs[1]];
-                check(other.fraction_bits == input.fraction_bits, "the terms differ in scale")?;
-                check(other.shape == input.shape, "the terms differ in shape")?;
+            Step::Relu { drop, groups } => {
+                check(*drop <= 29, "at most 29 bits can be dropped")?;
                 same_shape()?;
+                validate_groups(groups, input.bits, *drop)?;
+                fraction(input_fraction - i64::from(*drop))
+            }
+            Step::Maximum { ignored, groups } => {
+                let other = self.second_term(node, input)?;
+                check(*ignored <= 29, "at most 29 bits can be ignored")?;
+                same_shape()?;
+                validate_groups(groups, input.bits.max(other.bits) + 1, *ignored)?;
+                fraction(input_fraction)
+            }
+            Step::Add | Step::Subtract => {
+                self.second_term(node, input)?;
+                same_shape()?;
+                fraction(input_fraction)
+            }
+            Step::Offset => {
+                same_shape()?;
+                fraction(input_fraction)
+            }
+            Step::Multiply { rows, columns } => {
+                same_shape()?;
+                let lengths = (rows.len(), columns.len()) == (input.shape.height, input.shape.width);
+                check(lengths, "there must be one factor for each row and column")?;
+                let mut factors = rows.iter().chain(columns);
+                check(factors.all(|factor| (1..=MAX_EXTENT as u32).contains(factor)), "a factor is out of range")?;
+                fraction(input_fraction)
+            }
+            Step::Concat => self.validate_concat(node, input),
+            Step::Slice { axis, step, .. } => {
+                check((1..=MAX_EXTENT as u32).contains(step), "the step of a slice is out of range")?;
+                let mut expected = input.shape;
+                match axis {
+                    Axis::Channels => expected.channels = node.shape.channels,
+                    Axis::Rows => expected.height = node.shape.height,
+                    Axis::Columns => expected.width = node.shape.width,
+                }
+                check(node.shape == expected, "a slice changes the sizes of other axes")?;
                 fraction(input_fraction)
             }
             Step::ShiftLeft { amount } => {
@@ -149,8 +201,42 @@ impl Plan {
                 same_shape()?;
                 fraction(input_fraction)
             }
+            Step::Class { bits } => {
+                check((1..=MAX_CLASS_BITS).contains(bits), "the bits of a class are out of range")?;
+                check(node.shape.elements() == 1, "a class is one value")?;
+                same_shape()?;
+                fraction(input_fraction)
+            }
         }
     }
+
+    /// The second input of a node whose inputs must be alike.
+    fn second_term(&self, node: &Node, input: &Node) -> Result<&Node, String> {
+        let other = &self.nodes[node.inputs[1]];
+        check(other.fraction_bits == input.fraction_bits, "the terms differ in scale")?;
+        check(other.shape == input.shape, "the terms differ in shape")?;
+        Ok(other)
+    }
+
+    /// Joined values have images of one size; their scales may differ, and the declared one is that of the first.
+    fn validate_concat(&self, node: &Node, input: &Node) -> Result<(), String> {
+        let mut channels = 0;
+        for other in node.inputs.iter().map(|input| &self.nodes[*input]) {
+            let same_image = (other.shape.height, other.shape.width) == (node.shape.height, node.shape.width);
+            check(same_image, "the joined values differ in height or width")?;
+            channels += other.shape.channels;
+        }
+        check(channels == node.shape.channels, "the channels do not add up")?;
+        check(node.fraction_bits == input.fraction_bits, "the fraction bits do not follow from the input's")
+    }
+}
+
+/// Groups of a comparison of values of `bits` bits whose `ignored` low bits are not compared.
+fn validate_groups(groups: &[u32], bits: u32, ignored: u32) -> Result<(), String> {
+    check(bits <= 31, "only values of at most 31 bits can be compared")?;
+    let fits = (1..=MAX_GROUPS).contains(&groups.len()) && groups.iter().all(|width| (1..=MAX_GROUP).contains(width));
+    check(fits, "there must be 1 to 16 groups of 1 to 6 bits")?;
+    check(groups.iter().sum::<u32>() + ignored + 1 == bits, "the groups do not make up the compared bits")
 }
 
 /// Rules of a convolution's geometry.

@@ -5,7 +5,13 @@ use super::message::{Message, MessageKind};
 use crate::plan::NodeId;
 
 /// Cuts a logical message into pieces.
-pub(super) fn split(session: u32, node: NodeId, kind: MessageKind, data: Vec<u8>) -> impl Iterator<Item = Message> {
+pub(super) fn split(
+    session: u32,
+    node: NodeId,
+    kind: MessageKind,
+    round: u32,
+    data: Vec<u8>,
+) -> impl Iterator<Item = Message> {
     let mut rest = Some(data).filter(|data| !data.is_empty());
     let mut offset = 0;
     std::iter::from_fn(move || {
@@ -13,7 +19,7 @@ pub(super) fn split(session: u32, node: NodeId, kind: MessageKind, data: Vec<u8>
         if data.len() > Message::MAX_DATA {
             rest = Some(data.split_off(Message::MAX_DATA));
         }
-        let message = Message { session, node, kind, offset, data };
+        let message = Message { session, node, kind, round, offset, data };
         offset += message.data.len() as u64;
         Some(message)
     })
@@ -53,7 +59,7 @@ mod tests {
     const KIND: MessageKind = MessageKind::MaskCiphertexts;
 
     fn pieces(length: usize) -> Vec<Message> {
-        split(3, 5, KIND, (0..length).map(|index| index as u8).collect()).collect()
+        split(3, 5, KIND, 0, (0..length).map(|index| index as u8).collect()).collect()
     }
 
     #[test]

@@ -13,12 +13,14 @@ pub enum SessionError {
     #[error("unexpected message: {0}")]
     Unexpected(&'static str),
     /// A step message that its node does not expect now.
-    #[error("unexpected {kind:?} for node {node}")]
+    #[error("unexpected {kind:?} for node {node}, round {round}")]
     UnexpectedStep {
         /// The node that the message names.
         node: NodeId,
         /// What it says it is.
         kind: MessageKind,
+        /// The round trip that it names.
+        round: u32,
     },
     /// A piece does not continue the message that it belongs to.
     #[error("{kind:?} for node {node}: expected a piece at byte {expected}, got one at {got}")]

@@ -3,7 +3,8 @@
 use super::message::MessageKind;
 use crate::he::message_lengths;
 use crate::ot;
-use crate::plan::{NodeId, Plan, Step};
+use crate::plan::{Node, NodeId, Plan, Step};
+use crate::steps::select::{SelectLayout, Selection};
 use crate::steps::{output, square::SquareLayout, truncate::TruncateLayout};
 
 /// Message lengths and transfer positions of one session of a plan.
@@ -26,6 +27,7 @@ enum NodeKind {
     Linear { upload: usize, response: usize },
     Square(SquareLayout),
     Truncate(TruncateLayout),
+    Select(SelectLayout),
     Local,
     Output { length: usize },
 }
@@ -44,12 +46,26 @@ impl SessionLayout {
                 }
                 Step::Square { drop } => NodeKind::Square(SquareLayout { elements, drop: *drop }),
                 Step::Truncate { drop } => NodeKind::Truncate(TruncateLayout { elements, drop: *drop }),
-                Step::SumPool { .. } | Step::Add | Step::ShiftLeft { .. } | Step::Reshape => NodeKind::Local,
+                Step::Relu { .. } | Step::Maximum { .. } => match select_layout(plan, node) {
+                    Some(select) => NodeKind::Select(select),
+                    None => NodeKind::Local,
+                },
+                Step::SumPool { .. }
+                | Step::Add
+                | Step::Subtract
+                | Step::Offset
+                | Step::Multiply { .. }
+                | Step::Concat
+                | Step::Slice { .. }
+                | Step::ShiftLeft { .. }
+                | Step::Reshape => NodeKind::Local,
                 Step::Output { drop } => NodeKind::Output { length: output::message_len(elements, *drop) },
+                Step::Class { bits } => NodeKind::Output { length: output::class_message_len(*bits) },
             };
             let (client, server) = match &kind {
                 NodeKind::Square(square) => (square.client_transfers(), elements),
                 NodeKind::Truncate(_) => (0, elements),
+                NodeKind::Select(select) => (select.client_transfers(), select.server_transfers()),
                 _ => (0, 0),
             };
             let (client_transfer, server_transfer) = (layout.client_transfers, layout.server_transfers);
@@ -61,8 +77,12 @@ impl SessionLayout {
     }
 
     /// Bytes of a logical message, or `None` if the node has no such message.
-    pub(super) fn message_len(&self, node: NodeId, kind: MessageKind) -> Option<usize> {
+    pub(super) fn message_len(&self, node: NodeId, kind: MessageKind, round: u32) -> Option<usize> {
         use MessageKind::*;
+        let rounds = if matches!(kind, Opening | Answer) { self.rounds(node) } else { 1 };
+        if round >= rounds {
+            return None;
+        }
         Some(match (&self.nodes.get(node)?.kind, kind) {
             (NodeKind::Input { elements }, MaskedInput) => 4 * elements,
             (NodeKind::Linear { upload, .. }, MaskCiphertexts) => *upload,
@@ -71,14 +91,27 @@ impl SessionLayout {
             (NodeKind::Square(square), ServerCorrelations) => square.server_correlations_len(),
             (NodeKind::Square(square), ClientCorrections) => square.client_corrections_len(),
             (NodeKind::Square(square), Opening) => square.opening_len(),
-            (NodeKind::Square(square), MaskedResult) => square.result_len(),
+            (NodeKind::Square(square), Answer) => square.result_len(),
             (NodeKind::Truncate(truncate), ServerCorrelations) => truncate.server_correlations_len(),
             (NodeKind::Truncate(truncate), ClientCorrections) => truncate.client_corrections_len(),
             (NodeKind::Truncate(truncate), Opening) => truncate.opening_len(),
-            (NodeKind::Truncate(truncate), MaskedResult) => truncate.result_len(),
+            (NodeKind::Truncate(truncate), Answer) => truncate.result_len(),
+            (NodeKind::Select(select), ServerCorrelations) => select.server_correlations_len(),
+            (NodeKind::Select(select), ClientCorrections) => select.client_corrections_len(),
+            (NodeKind::Select(select), Opening) => select.server_opening_len(round),
+            (NodeKind::Select(select), Answer) => select.client_opening_len(round),
             (NodeKind::Output { length }, OutputShare) => *length,
             _ => return None,
         })
+    }
+
+    /// Round trips of a node in the online phase.
+    pub(super) fn rounds(&self, node: NodeId) -> u32 {
+        match self.nodes.get(node).map(|node| &node.kind) {
+            Some(NodeKind::Square(_) | NodeKind::Truncate(_)) => 1,
+            Some(NodeKind::Select(select)) => select.rounds(),
+            _ => 0,
+        }
     }
 
     /// Index on the connection of a node's first transfer in which the client chooses.
@@ -90,4 +123,22 @@ impl SessionLayout {
     pub(super) fn server_transfer(&self, session: u32, node: NodeId) -> u64 {
         u64::from(session) * self.server_transfers + self.nodes[node].server_transfer
     }
+}
+
+/// Size of a comparing step, `None` for others.
+pub(super) fn select_layout(plan: &Plan, node: &Node) -> Option<SelectLayout> {
+    let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
+    let elements = node.shape.elements();
+    Some(match &node.step {
+        Step::Relu { drop, groups } => {
+            let selection = Selection::Truncated;
+            SelectLayout { elements, bits, ignored: *drop, selection, groups: groups.clone() }
+        }
+        // A difference has one bit more than its terms.
+        Step::Maximum { ignored, groups } => {
+            let selection = Selection::Whole;
+            SelectLayout { elements, bits: bits + 1, ignored: *ignored, selection, groups: groups.clone() }
+        }
+        _ => return None,
+    })
 }

@@ -33,17 +33,19 @@ pub enum MessageKind {
     LinearResponses,
     /// Preprocessing, client to server: transfer-extension rows for the client's share bits of a square step.
     ShareChoices,
-    /// Preprocessing, server to client: transfer-extension rows for the server's random bits, then the corrections
-    /// of the products with its random mask.
+    /// Preprocessing, server to client: transfer-extension rows for the server's random bits, then, in a square step, the
+    /// corrections of the products with its random mask.
     ServerCorrelations,
-    /// Preprocessing, client to server: corrections of the products with the server's random bits.
+    /// Preprocessing, client to server: in a comparing step its own extension rows, then the corrections of the products
+    /// with the server's random bits.
     ClientCorrections,
     /// Online, client to server: `x - r`.
     MaskedInput,
-    /// Online, server to client: opened values of a square or truncate step.
+    /// Online, server to client: opened values of an interactive step.
     Opening,
-    /// Online, client to server: its new share less the next mask.
-    MaskedResult,
+    /// Online, client to server: opened values of an interactive step; in its last round they end with the client's new
+    /// share less the next mask.
+    Answer,
     /// Online, server to client: its share of the logits without the low bits.
     OutputShare,
 }
@@ -58,6 +60,8 @@ pub struct Message {
     pub node: NodeId,
     /// What `data` is a piece of.
     pub kind: MessageKind,
+    /// Round trip of an interactive step online, from 0; 0 for all other messages.
+    pub round: u32,
     /// Position of the first byte of `data` in the logical message.
     pub offset: u64,
     /// 1 to [`Message::MAX_DATA`] bytes.
@@ -73,10 +77,11 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             formatter,
-            "Message(session {}, node {}, {:?}, {} bytes at {})",
+            "Message(session {}, node {}, {:?} {}, {} bytes at {})",
             self.session,
             self.node,
             self.kind,
+            self.round,
             self.data.len(),
             self.offset
         )

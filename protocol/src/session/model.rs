@@ -20,4 +20,7 @@ pub trait ServerModel: Send + Sync {
     ///
     /// `share` has as many elements as the node's input, `accumulators` as the node.
     fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]);
+
+    /// Online: adds the constants of an offset node to `share`, modulo `2^32`.
+    fn offset(&self, node: NodeId, share: &mut [u32]);
 }

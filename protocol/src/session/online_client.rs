@@ -9,6 +9,7 @@ use super::message::{Message, MessageKind, OnlineRequest, OnlineResponse, Sessio
 use crate::plan::{NodeId, Plan, Step};
 use crate::share::Share;
 use crate::steps::output;
+use crate::steps::select::SelectClient;
 use crate::steps::square::SquareClient;
 use crate::steps::truncate::TruncateClient;
 
@@ -28,6 +29,18 @@ pub struct ClientSession {
 pub(super) enum ClientStep {
     Square(SquareClient),
     Truncate(TruncateClient),
+    Select(SelectClient),
+}
+
+impl ClientStep {
+    /// Answers the server's opening of a round, which has the length that the layout says.
+    fn answer(&mut self, round: u32, opening: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Square(square) => square.answer(opening),
+            Self::Truncate(truncate) => truncate.answer(opening),
+            Self::Select(select) => select.answer(round, opening),
+        }
+    }
 }
 
 impl ClientSession {
@@ -52,8 +65,8 @@ impl ClientSession {
         }
         let masked = input.iter().zip(self.input_mask.iter()).flat_map(|(x, r)| x.wrapping_sub(*r).to_le_bytes());
         let mut messages = vec![OnlineRequest::Open(self.id)];
-        messages.extend(split(0, 0, MessageKind::MaskedInput, masked.collect()).map(OnlineRequest::Step));
-        let client = OnlineClient { session: self, node: 0, inbox: Assembly::default() };
+        messages.extend(split(0, 0, MessageKind::MaskedInput, 0, masked.collect()).map(OnlineRequest::Step));
+        let client = OnlineClient { session: self, node: 0, round: 0, inbox: Assembly::default() };
         Ok((client, messages))
     }
 }
@@ -69,6 +82,8 @@ pub struct OnlineClient {
     session: ClientSession,
     /// All interactive nodes before this one are done.
     node: NodeId,
+    /// Round trip of the step whose opening is awaited.
+    round: u32,
     inbox: Assembly,
 }
 
@@ -76,7 +91,8 @@ pub struct OnlineClient {
 pub enum OnlineProgress {
     /// To be sent; more messages of the server follow.
     Continue(Vec<OnlineRequest>),
-    /// The logits on the ring: [`Plan::decode_output`] makes numbers of them.
+    /// The logits on the ring, or the code of the class: [`Plan::decode_output`] and [`Plan::decode_class`] make numbers
+    /// of them.
     Finished(Vec<u32>),
 }
 
@@ -91,31 +107,37 @@ impl OnlineClient {
         while steps.get(self.node).is_some_and(Option::is_none) && self.node + 1 < plan.nodes.len() {
             self.node += 1;
         }
-        let Message { session, node, kind, .. } = message;
-        let unexpected = SessionError::UnexpectedStep { node, kind };
+        let Message { session, node, kind, round, .. } = message;
+        let unexpected = || SessionError::UnexpectedStep { node, kind, round };
         let step = plan.nodes.get(self.node).map(|node| &node.step);
         let expected = match step {
-            Some(Step::Output { .. }) => MessageKind::OutputShare,
+            Some(Step::Output { .. } | Step::Class { .. }) => MessageKind::OutputShare,
             Some(_) => MessageKind::Opening,
-            None => return Err(unexpected),
+            None => return Err(unexpected()),
         };
-        if session != 0 || node != self.node || kind != expected {
-            return Err(unexpected);
+        if session != 0 || node != self.node || kind != expected || round != self.round {
+            return Err(unexpected());
         }
-        let length = layout.message_len(node, kind).ok_or(unexpected)?;
+        let length = layout.message_len(node, kind, round).ok_or_else(unexpected)?;
         let Some(data) = self.inbox.add(message, length)? else { return Ok(OnlineProgress::Continue(Vec::new())) };
-        if let Some(Step::Output { drop }) = step {
+        let revealed = match step {
+            Some(Step::Output { drop }) => Some(output::client_reconstruct(output_share, *drop, &data)),
+            Some(Step::Class { bits }) => Some(output::client_reconstruct_class(output_share, *bits, &data)),
+            _ => None,
+        };
+        if let Some(revealed) = revealed {
             // Past the last node: whatever comes now is unexpected.
             self.node = plan.nodes.len();
-            return Ok(OnlineProgress::Finished(output::client_reconstruct(output_share, *drop, &data)));
+            return Ok(OnlineProgress::Finished(revealed));
         }
-        let result = match steps[node].take() {
-            Some(ClientStep::Square(square)) => square.finish(&data),
-            Some(ClientStep::Truncate(truncate)) => truncate.finish(&data),
-            None => return Err(SessionError::UnexpectedStep { node, kind }),
-        };
+        let mut current = steps[node].take().ok_or_else(unexpected)?;
+        let answer = current.answer(round, &data);
+        self.round = (round + 1) % layout.rounds(node).max(1);
+        if self.round > 0 {
+            steps[node] = Some(current);
+        }
         Ok(OnlineProgress::Continue(
-            split(0, node, MessageKind::MaskedResult, result).map(OnlineRequest::Step).collect(),
+            split(0, node, MessageKind::Answer, round, answer).map(OnlineRequest::Step).collect(),
         ))
     }
 }

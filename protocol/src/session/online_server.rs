@@ -1,4 +1,4 @@
-//! Online phase, the server's side: computes on its shares, one round trip per interactive step.
+//! Online phase, the server's side: computes on its shares, one interactive step after the other.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::message::{MessageKind, OnlineRequest, OnlineResponse};
 use super::model::ServerModel;
 use crate::plan::{NodeId, PlanDigest, Step};
 use crate::share::Share;
+use crate::steps::select::{SelectProgress, SelectServer};
 use crate::steps::square::SquareServer;
 use crate::steps::truncate::TruncateServer;
 use crate::steps::{local, output};
@@ -27,6 +28,17 @@ pub(super) enum ServerStep {
     Linear(Share),
     Square(SquareServer),
     Truncate(TruncateServer),
+    Select(SelectServer),
+}
+
+/// What the next message of the client completes.
+enum Pending {
+    /// The input.
+    Input,
+    /// `z_s` of a step of one round trip.
+    Half(Share),
+    /// A step of several round trips.
+    Select(SelectServer),
 }
 
 impl ServerSession {
@@ -41,6 +53,7 @@ impl ServerSession {
             ServerStep::Linear(share) => 4 * share.len(),
             ServerStep::Square(square) => square.memory_bytes(),
             ServerStep::Truncate(truncate) => truncate.memory_bytes(),
+            ServerStep::Select(select) => select.memory_bytes(),
         });
         size_of::<Self>() + self.steps.len() * size_of::<Option<ServerStep>>() + steps.sum::<usize>()
     }
@@ -66,7 +79,8 @@ impl ServerSession {
             values,
             last_use,
             node: 0,
-            half: None,
+            round: 0,
+            pending: Pending::Input,
             inbox: Assembly::default(),
         })
     }
@@ -89,8 +103,9 @@ pub struct OnlineServer {
     last_use: Vec<NodeId>,
     /// The node whose message is awaited.
     node: NodeId,
-    /// `z_s` of the interactive step whose answer is awaited.
-    half: Option<Share>,
+    /// Round trip of the step whose answer is awaited.
+    round: u32,
+    pending: Pending,
     inbox: Assembly,
 }
 
@@ -103,20 +118,32 @@ impl OnlineServer {
         let OnlineRequest::Step(message) = request else {
             return Err(SessionError::Unexpected("a second Open"));
         };
-        let (node, kind) = (message.node, message.kind);
-        let unexpected = SessionError::UnexpectedStep { node, kind };
-        let expected = if self.node == 0 { MessageKind::MaskedInput } else { MessageKind::MaskedResult };
-        if message.session != 0 || node != self.node || kind != expected {
+        let (node, kind, round) = (message.node, message.kind, message.round);
+        let unexpected = SessionError::UnexpectedStep { node, kind, round };
+        let expected = if self.node == 0 { MessageKind::MaskedInput } else { MessageKind::Answer };
+        if message.session != 0 || node != self.node || kind != expected || round != self.round {
             return Err(unexpected);
         }
-        let length = self.layout.message_len(node, kind).ok_or(unexpected)?;
+        let length = self.layout.message_len(node, kind, round).ok_or(unexpected)?;
         let Some(data) = self.inbox.add(message, length)? else { return Ok(Vec::new()) };
         let received = data.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
-        let value = match self.half.take() {
-            Some(half) => half.iter().zip(received).map(|(half, other)| half.wrapping_add(other)).collect(),
-            None => received.collect::<Vec<_>>(),
+        let value = match std::mem::replace(&mut self.pending, Pending::Input) {
+            Pending::Input => Share(received.collect()),
+            Pending::Half(half) => {
+                Share(half.iter().zip(received).map(|(half, other)| half.wrapping_add(other)).collect())
+            }
+            Pending::Select(mut select) => match select.answer(round, &data) {
+                SelectProgress::Value(value) => value,
+                SelectProgress::Opening(opening) => {
+                    self.round += 1;
+                    self.pending = Pending::Select(select);
+                    let pieces = split(0, node, MessageKind::Opening, self.round, opening);
+                    return Ok(pieces.map(OnlineResponse::Step).collect());
+                }
+            },
         };
-        self.values[node] = Some(Share(value));
+        self.round = 0;
+        self.values[node] = Some(value);
         self.advance()
     }
 
@@ -144,16 +171,37 @@ impl OnlineServer {
                 }
                 (Step::Square { .. }, Some(ServerStep::Square(square))) => {
                     let (opening, half) = square.open(inputs[0]);
-                    self.half = Some(half);
+                    self.pending = Pending::Half(half);
                     (MessageKind::Opening, opening)
                 }
                 (Step::Truncate { .. }, Some(ServerStep::Truncate(truncate))) => {
                     let (opening, half) = truncate.open(inputs[0]);
-                    self.half = Some(half);
+                    self.pending = Pending::Half(half);
                     (MessageKind::Opening, opening)
+                }
+                (step @ (Step::Relu { .. } | Step::Maximum { .. }), Some(ServerStep::Select(mut select))) => {
+                    let opening = match (step, inputs.as_slice()) {
+                        (Step::Maximum { .. }, [first, second]) => {
+                            select.open(&local::difference(first, second), Some(second))
+                        }
+                        _ => select.open(inputs[0], None),
+                    };
+                    self.pending = Pending::Select(select);
+                    (MessageKind::Opening, opening)
+                }
+                (Step::Offset, _) => {
+                    let mut value = inputs[0].clone();
+                    self.model.offset(id, &mut value);
+                    self.store(id, value, &node.inputs);
+                    continue;
                 }
                 (Step::Output { drop }, _) => {
                     let revealed = output::server_reveal(inputs[0], *drop);
+                    self.node = plan.nodes.len();
+                    (MessageKind::OutputShare, revealed)
+                }
+                (Step::Class { bits }, _) => {
+                    let revealed = output::server_reveal_class(inputs[0], *bits);
                     self.node = plan.nodes.len();
                     (MessageKind::OutputShare, revealed)
                 }
@@ -165,7 +213,7 @@ impl OnlineServer {
                 }
             };
             self.forget(id, &node.inputs);
-            return Ok(split(0, id, kind, data).map(OnlineResponse::Step).collect());
+            return Ok(split(0, id, kind, 0, data).map(OnlineResponse::Step).collect());
         }
         Ok(Vec::new())
     }

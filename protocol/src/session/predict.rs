@@ -35,8 +35,12 @@ pub fn predict(plan: &Plan) -> Prediction {
     use MessageKind::*;
     let layout = SessionLayout::new(plan);
     let sum = |kinds: &[MessageKind]| -> u64 {
+        let layout = &layout;
         let lengths = (0..plan.nodes.len()).flat_map(|node| kinds.iter().map(move |kind| (node, *kind)));
-        lengths.filter_map(|(node, kind)| layout.message_len(node, kind)).map(|length| length as u64).sum()
+        let rounds = |(node, kind)| {
+            (0..layout.rounds(node).max(1)).filter_map(move |round| layout.message_len(node, kind, round))
+        };
+        lengths.flat_map(rounds).map(|length| length as u64).sum()
     };
     let mut sets: Vec<_> = linear_nodes(plan).map(|linear| linear.packing.parameters).collect();
     sets.sort();
@@ -52,9 +56,9 @@ pub fn predict(plan: &Plan) -> Prediction {
             transfers: layout.client_transfers + layout.server_transfers,
         },
         online: PhasePrediction {
-            bytes_sent: sum(&[MaskedInput, MaskedResult]),
+            bytes_sent: sum(&[MaskedInput, Answer]),
             bytes_received: sum(&[Opening, OutputShare]),
-            round_trips: 1 + plan.nodes.iter().filter(|node| is_interactive(&node.step)).count() as u32,
+            round_trips: 1 + (0..plan.nodes.len()).map(|node| layout.rounds(node)).sum::<u32>(),
             transfers: 0,
         },
     }
@@ -65,10 +69,6 @@ fn linear_nodes(plan: &Plan) -> impl Iterator<Item = &crate::plan::LinearPlan> {
         Step::Linear(linear) => Some(linear),
         _ => None,
     })
-}
-
-fn is_interactive(step: &Step) -> bool {
-    matches!(step, Step::Square { .. } | Step::Truncate { .. })
 }
 
 /// Round trips of a stream that prepares one session: the longest chain of answers that wait for each other.
@@ -93,7 +93,7 @@ fn preprocessing_round_trips(plan: &Plan) -> u32 {
                 last = last.max(input.max(1) + 2);
                 0
             }
-            Step::Truncate { .. } => {
+            Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. } => {
                 // Rows come with the answer to the set-up, corrections go out, prepared comes back.
                 last = last.max(input.max(2) + 1);
                 0

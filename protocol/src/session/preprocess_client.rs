@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::assembly::{Assembly, split};
 use super::error::SessionError;
-use super::layout::SessionLayout;
+use super::layout::{SessionLayout, select_layout};
 use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::online_client::{ClientSession, ClientStep};
 use crate::he::{ClientBackend, ClientEngine, ParameterSet};
@@ -15,6 +15,7 @@ use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::share::Share;
+use crate::steps::select::SelectClient;
 use crate::steps::square::{SquareClientPending, SquareLayout};
 use crate::steps::truncate::{TruncateClient, TruncateLayout};
 use crate::steps::{linear, local};
@@ -138,6 +139,7 @@ impl PreprocessClient {
 /// One session of the batch, being prepared.
 struct Preparation {
     index: u32,
+    seed: Seed,
     /// The client's share of each node's value, as far as it is known.
     shares: Vec<Option<Share>>,
     nodes: Vec<NodeState>,
@@ -148,8 +150,8 @@ struct Preparation {
 enum NodeState {
     /// Its input share is not known yet, or the transfers are not set up.
     Waiting,
-    /// A truncate step's rows have come before its input share was known.
-    TruncateRows(Vec<u8>),
+    /// The server's rows of a truncate or comparing step have come before its input share was known.
+    Rows(Vec<u8>),
     /// The masks were sent.
     LinearSent,
     /// The share choices were sent.
@@ -165,12 +167,15 @@ impl Preparation {
         let mut shares = Vec::with_capacity(plan.nodes.len());
         let mut nodes = Vec::with_capacity(plan.nodes.len());
         for (id, node) in plan.nodes.iter().enumerate() {
-            let draws_mask = matches!(node.step, Step::Input | Step::Square { .. } | Step::Truncate { .. });
+            let draws_mask = matches!(
+                node.step,
+                Step::Input | Step::Square { .. } | Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. }
+            );
             let mask = seed.derive("client mask", id as u64);
             shares.push(draws_mask.then(|| Share(mask.uniform_u32(node.shape.elements()))));
             nodes.push(NodeState::Waiting);
         }
-        Ok(Self { index, shares, nodes, inbox: BTreeMap::new() })
+        Ok(Self { index, seed, shares, nodes, inbox: BTreeMap::new() })
     }
 
     /// Does everything that can be done with what is known.
@@ -179,8 +184,8 @@ impl Preparation {
         let mut masks = Vec::new();
         for (id, node) in plan.nodes.iter().enumerate() {
             let NodeState::Waiting = self.nodes[id] else {
-                if let NodeState::TruncateRows(_) = self.nodes[id] {
-                    self.truncate(context, id, messages)?;
+                if let NodeState::Rows(_) = self.nodes[id] {
+                    self.correct(context, id, messages)?;
                 }
                 continue;
             };
@@ -200,9 +205,10 @@ impl Preparation {
                     self.nodes[id] = NodeState::SquareSent(pending);
                     self.send(id, MessageKind::ShareChoices, rows, messages);
                 }
-                // Starts when the server's rows come.
-                Step::Truncate { .. } => {}
-                Step::Output { .. } => {
+                // Start when the server's rows come.
+                Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. } => {}
+                // Only the server adds the constants; what is revealed is not changed either.
+                Step::Offset | Step::Output { .. } | Step::Class { .. } => {
                     self.shares[id] = Some(inputs[0].clone());
                     self.nodes[id] = NodeState::Ready(None);
                 }
@@ -232,16 +238,18 @@ impl Preparation {
         message: Message,
         messages: &mut Vec<PreprocessRequest>,
     ) -> Result<(), SessionError> {
-        let Message { node: id, kind, .. } = message;
-        let unexpected = SessionError::UnexpectedStep { node: id, kind };
+        let Message { node: id, kind, round, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node: id, kind, round };
         let node = context.plan.nodes.get(id);
         let expected = match (self.nodes.get(id), node.map(|node| &node.step)) {
             (Some(NodeState::LinearSent), _) => MessageKind::LinearResponses,
             (Some(NodeState::SquareSent(_)), _) => MessageKind::ServerCorrelations,
-            (Some(NodeState::Waiting), Some(Step::Truncate { .. })) => MessageKind::ServerCorrelations,
+            (Some(NodeState::Waiting), Some(Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. })) => {
+                MessageKind::ServerCorrelations
+            }
             _ => return Err(unexpected),
         };
-        let length = context.layout.message_len(id, kind);
+        let length = context.layout.message_len(id, kind, round);
         let (Some(length), true) = (length, kind == expected) else { return Err(unexpected) };
         if kind == MessageKind::ServerCorrelations && context.transfers.is_none() {
             return Err(SessionError::Unexpected("correlations before Accept"));
@@ -264,37 +272,71 @@ impl Preparation {
                 self.send(id, MessageKind::ClientCorrections, corrections, messages);
                 Ok(())
             }
-            (NodeState::Waiting, Step::Truncate { .. }) => {
-                self.nodes[id] = NodeState::TruncateRows(data);
-                self.truncate(context, id, messages)
+            (NodeState::Waiting, _) => {
+                self.nodes[id] = NodeState::Rows(data);
+                self.correct(context, id, messages)
             }
             _ => Err(unexpected),
         }
     }
 
-    /// Finishes a truncate step whose rows are there, if its input share is known.
-    fn truncate(
+    /// Finishes a truncate or comparing step whose rows are there, if its input shares are known.
+    fn correct(
         &mut self,
         context: &Context,
         id: NodeId,
         messages: &mut Vec<PreprocessRequest>,
     ) -> Result<(), SessionError> {
         let node = &context.plan.nodes[id];
-        let (NodeState::TruncateRows(rows), Step::Truncate { drop }) = (&self.nodes[id], &node.step) else {
+        let inputs: Option<Vec<&Share>> = node.inputs.iter().map(|input| self.shares[*input].as_ref()).collect();
+        let (NodeState::Rows(rows), Some(inputs), Some(mask)) = (&self.nodes[id], inputs, &self.shares[id]) else {
             return Ok(());
         };
-        let (Some(share), Some(mask)) = (&self.shares[node.inputs[0]], &self.shares[id]) else { return Ok(()) };
-        let Some((_, sender)) = &context.transfers else { return Err(SessionError::Unexpected("rows before Accept")) };
-        let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
-        let first = context.layout.server_transfer(self.index, id);
-        let (ready, corrections) = TruncateClient::prepare(layout, share, mask, sender, first, rows)?;
-        self.nodes[id] = NodeState::Ready(Some(ClientStep::Truncate(ready)));
+        let Some((receiver, sender)) = &context.transfers else {
+            return Err(SessionError::Unexpected("rows before Accept"));
+        };
+        let server_first = context.layout.server_transfer(self.index, id);
+        let client_first = context.layout.client_transfer(self.index, id);
+        let (step, corrections) = match (&node.step, inputs.as_slice()) {
+            (Step::Truncate { drop }, _) => {
+                let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
+                let (ready, corrections) =
+                    TruncateClient::prepare(layout, inputs[0], mask, sender, server_first, rows)?;
+                (ClientStep::Truncate(ready), corrections)
+            }
+            (step, inputs) => {
+                let layout = select_layout(&context.plan, node).ok_or(SessionError::Model(id))?;
+                let seed = self.seed.derive("select", id as u64);
+                let difference;
+                let (share, addend) = match (step, inputs) {
+                    (Step::Maximum { .. }, [first, second]) => {
+                        difference = local::difference(first, second);
+                        (&difference, Some(*second))
+                    }
+                    _ => (inputs[0], None),
+                };
+                let (ready, corrections) = SelectClient::prepare(
+                    layout,
+                    share,
+                    addend,
+                    mask,
+                    receiver,
+                    client_first,
+                    sender,
+                    server_first,
+                    rows,
+                    &seed,
+                )?;
+                (ClientStep::Select(ready), corrections)
+            }
+        };
+        self.nodes[id] = NodeState::Ready(Some(step));
         self.send(id, MessageKind::ClientCorrections, corrections, messages);
         Ok(())
     }
 
     fn send(&self, node: NodeId, kind: MessageKind, data: Vec<u8>, messages: &mut Vec<PreprocessRequest>) {
-        messages.extend(split(self.index, node, kind, data).map(PreprocessRequest::Step));
+        messages.extend(split(self.index, node, kind, 0, data).map(PreprocessRequest::Step));
     }
 
     fn finish(mut self, context: &Context, prepared: Prepared) -> Result<ClientSession, SessionError> {

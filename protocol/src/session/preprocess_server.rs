@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
 use super::error::SessionError;
-use super::layout::SessionLayout;
+use super::layout::{SessionLayout, select_layout};
 use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, PreprocessResponse};
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
@@ -14,6 +14,7 @@ use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::steps::linear;
+use crate::steps::select::SelectServerPending;
 use crate::steps::square::{SquareLayout, SquareServerPending};
 use crate::steps::truncate::{TruncateLayout, TruncateServerPending};
 
@@ -90,7 +91,7 @@ impl PreprocessServer {
                 let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
                 self.context.sender = Some(base.finish(&setup.base_sender)?);
                 for session in self.active.values_mut() {
-                    session.start_truncations(&self.context, &mut progress.messages);
+                    session.send_rows(&self.context, &mut progress.messages);
                 }
             }
             PreprocessRequest::Step(message) => self.step(message, &mut progress)?,
@@ -109,7 +110,7 @@ impl PreprocessServer {
         if index == self.started && index < self.sessions && self.active.len() < MAX_SESSIONS_IN_FLIGHT {
             let mut session = Preparation::new(index, self.context.model.plan())?;
             if self.context.sender.is_some() {
-                session.start_truncations(&self.context, &mut progress.messages);
+                session.send_rows(&self.context, &mut progress.messages);
             }
             self.active.insert(index, session);
             self.started += 1;
@@ -157,8 +158,10 @@ enum NodeState {
     AwaitsMasks,
     AwaitsChoices,
     SquareAwaitsCorrections(SquareServerPending),
-    TruncateWaits,
+    /// The rows of a truncate or comparing step are sent as soon as the transfers are set up.
+    AwaitsTransfers,
     TruncateAwaitsCorrections(TruncateServerPending),
+    SelectAwaitsCorrections(SelectServerPending),
     Ready(Option<ServerStep>),
 }
 
@@ -167,23 +170,34 @@ impl Preparation {
         let nodes = plan.nodes.iter().map(|node| match &node.step {
             Step::Linear(_) => NodeState::AwaitsMasks,
             Step::Square { .. } => NodeState::AwaitsChoices,
-            Step::Truncate { .. } => NodeState::TruncateWaits,
+            Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. } => NodeState::AwaitsTransfers,
             _ => NodeState::Ready(None),
         });
         Ok(Self { index, seed: Seed::random()?, nodes: nodes.collect(), inbox: BTreeMap::new() })
     }
 
-    /// Sends the rows of all truncate steps: they depend on nothing that the client sends.
-    fn start_truncations(&mut self, context: &Context, messages: &mut Vec<PreprocessResponse>) {
-        for (id, node) in context.model.plan().nodes.iter().enumerate() {
-            if let (NodeState::TruncateWaits, Step::Truncate { drop }) = (&self.nodes[id], &node.step) {
-                let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
-                let first = context.layout.server_transfer(self.index, id);
-                let seed = self.seed.derive("truncate", id as u64);
-                let (pending, rows) = TruncateServerPending::start(layout, &context.receiver, first, &seed);
-                self.nodes[id] = NodeState::TruncateAwaitsCorrections(pending);
-                self.send(id, MessageKind::ServerCorrelations, rows, messages);
-            }
+    /// Sends the rows of all truncate and comparing steps: they depend on nothing that the client sends.
+    fn send_rows(&mut self, context: &Context, messages: &mut Vec<PreprocessResponse>) {
+        let plan = context.model.plan();
+        for (id, node) in plan.nodes.iter().enumerate() {
+            let NodeState::AwaitsTransfers = self.nodes[id] else { continue };
+            let first = context.layout.server_transfer(self.index, id);
+            let (state, rows) = match (&node.step, select_layout(plan, node)) {
+                (Step::Truncate { drop }, _) => {
+                    let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
+                    let seed = self.seed.derive("truncate", id as u64);
+                    let (pending, rows) = TruncateServerPending::start(layout, &context.receiver, first, &seed);
+                    (NodeState::TruncateAwaitsCorrections(pending), rows)
+                }
+                (_, Some(layout)) => {
+                    let seed = self.seed.derive("select", id as u64);
+                    let (pending, rows) = SelectServerPending::start(layout, &context.receiver, first, &seed);
+                    (NodeState::SelectAwaitsCorrections(pending), rows)
+                }
+                _ => continue,
+            };
+            self.nodes[id] = state;
+            self.send(id, MessageKind::ServerCorrelations, rows, messages);
         }
     }
 
@@ -194,17 +208,19 @@ impl Preparation {
         message: Message,
         messages: &mut Vec<PreprocessResponse>,
     ) -> Result<(), SessionError> {
-        let Message { node: id, kind, .. } = message;
-        let unexpected = SessionError::UnexpectedStep { node: id, kind };
+        let Message { node: id, kind, round, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node: id, kind, round };
         let expected = match self.nodes.get(id) {
             Some(NodeState::AwaitsMasks) => MessageKind::MaskCiphertexts,
             Some(NodeState::AwaitsChoices) => MessageKind::ShareChoices,
-            Some(NodeState::SquareAwaitsCorrections(_) | NodeState::TruncateAwaitsCorrections(_)) => {
-                MessageKind::ClientCorrections
-            }
+            Some(
+                NodeState::SquareAwaitsCorrections(_)
+                | NodeState::TruncateAwaitsCorrections(_)
+                | NodeState::SelectAwaitsCorrections(_),
+            ) => MessageKind::ClientCorrections,
             _ => return Err(unexpected),
         };
-        let length = context.layout.message_len(id, kind);
+        let length = context.layout.message_len(id, kind, round);
         let (Some(length), true) = (length, kind == expected) else { return Err(unexpected) };
         if kind == MessageKind::ShareChoices && context.sender.is_none() {
             return Err(SessionError::Unexpected("share choices before OtSetup"));
@@ -242,6 +258,11 @@ impl Preparation {
             (NodeState::TruncateAwaitsCorrections(pending), _) => {
                 NodeState::Ready(Some(ServerStep::Truncate(pending.finish(&data))))
             }
+            (NodeState::SelectAwaitsCorrections(pending), _) => {
+                let sender = context.sender.as_ref().ok_or(unexpected)?;
+                let first = context.layout.client_transfer(self.index, id);
+                NodeState::Ready(Some(ServerStep::Select(pending.finish(sender, first, &data)?)))
+            }
             _ => return Err(unexpected),
         };
         Ok(())
@@ -260,6 +281,6 @@ impl Preparation {
     }
 
     fn send(&self, node: NodeId, kind: MessageKind, data: Vec<u8>, messages: &mut Vec<PreprocessResponse>) {
-        messages.extend(split(self.index, node, kind, data).map(PreprocessResponse::Step));
+        messages.extend(split(self.index, node, kind, 0, data).map(PreprocessResponse::Step));
     }
 }

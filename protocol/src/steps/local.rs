@@ -1,6 +1,6 @@
 //! Steps that each party computes on its own share, free of communication.
 
-use crate::plan::{Padding, Shape, Step};
+use crate::plan::{Axis, Padding, Shape, Step};
 use crate::share::Share;
 
 /// One party's share of a local step's value, or `None` if the step is not local.
@@ -15,12 +15,49 @@ pub fn evaluate(step: &Step, inputs: &[&Share], input: Shape, output: Shape) -> 
         Step::Add => {
             Share(inputs[0].iter().zip(inputs[1].iter()).map(|(left, right)| left.wrapping_add(*right)).collect())
         }
+        Step::Subtract => difference(inputs[0], inputs[1]),
+        Step::Multiply { rows, columns } => {
+            let factors = rows.iter().flat_map(|row| columns.iter().map(move |column| row.wrapping_mul(*column)));
+            Share(inputs[0].iter().zip(factors.cycle()).map(|(element, factor)| element.wrapping_mul(factor)).collect())
+        }
+        Step::Concat => Share(inputs.iter().flat_map(|input| input.iter().copied()).collect()),
+        Step::Slice { axis, start, step } => {
+            Share(slice_places(input, output, *axis, *start, *step).map(|place| inputs[0][place]).collect())
+        }
         Step::ShiftLeft { amount } => Share(inputs[0].iter().map(|element| element << amount).collect()),
         Step::Reshape => inputs[0].clone(),
-        Step::Input | Step::Linear(_) | Step::Square { .. } | Step::Truncate { .. } | Step::Output { .. } => {
-            return None;
-        }
+        Step::Input
+        | Step::Linear(_)
+        | Step::Offset
+        | Step::Square { .. }
+        | Step::Truncate { .. }
+        | Step::Relu { .. }
+        | Step::Maximum { .. }
+        | Step::Output { .. }
+        | Step::Class { .. } => return None,
     })
+}
+
+/// `left - right`, modulo `2^32`.
+pub(crate) fn difference(left: &Share, right: &Share) -> Share {
+    Share(left.iter().zip(right.iter()).map(|(left, right)| left.wrapping_sub(*right)).collect())
+}
+
+/// For each element of a [`Step::Slice`], the element of its input that it takes: every `step`-th channel, row or column
+/// from `start` on, the nearest one inside where that lies outside.
+pub fn slice_places(input: Shape, output: Shape, axis: Axis, start: i32, step: u32) -> impl Iterator<Item = usize> {
+    // The axis splits the elements into blocks of `size` runs of `length` elements each.
+    let (blocks, size, count, length) = match axis {
+        Axis::Channels => (1, input.channels, output.channels, input.height * input.width),
+        Axis::Rows => (input.channels, input.height, output.height, input.width),
+        Axis::Columns => (input.channels * input.height, input.width, output.width, 1),
+    };
+    let place = move |index: usize| {
+        let place = i64::from(start).saturating_add(index as i64 * i64::from(step));
+        place.clamp(0, size as i64 - 1) as usize
+    };
+    let runs = (0..blocks).flat_map(move |block| (0..count).map(move |index| (block * size + place(index)) * length));
+    runs.flat_map(move |first| first..first + length)
 }
 
 /// Sums over windows, modulo `2^32`.

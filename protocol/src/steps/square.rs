@@ -176,7 +176,7 @@ pub struct SquareClient {
 
 impl SquareClient {
     /// Answers the server's online message, which has the length of [`SquareLayout::opening_len`].
-    pub fn finish(self, opening: &[u8]) -> Vec<u8> {
+    pub fn answer(&self, opening: &[u8]) -> Vec<u8> {
         let SquareLayout { elements, drop } = self.layout;
         let (words, corrections) = opening.split_at(4 * elements);
         let corrections = unpack(corrections, elements, self.layout.wrap_width());

@@ -73,7 +73,7 @@ fn run_square((client, server): (Share, Share), drop: u32, seed: u64) -> Outcome
     assert_eq!(corrections.len(), layout.client_corrections_len());
     let (opening, half) = server_pending.finish(&corrections).open(&server);
     assert_eq!(opening.len(), layout.opening_len());
-    let result = client_ready.finish(&opening);
+    let result = client_ready.answer(&opening);
     assert_eq!(result.len(), layout.result_len());
     let values = combine(&half, &result, &next_mask);
     Outcome { opening, result, values }
@@ -91,7 +91,7 @@ fn run_truncate((client, server): (Share, Share), drop: u32, seed: u64) -> Outco
     assert_eq!(corrections.len(), layout.client_corrections_len());
     let (opening, half) = pending.finish(&corrections).open(&server);
     assert_eq!(opening.len(), layout.opening_len());
-    let result = client_ready.finish(&opening);
+    let result = client_ready.answer(&opening);
     assert_eq!(result.len(), layout.result_len());
     let values = combine(&half, &result, &next_mask);
     Outcome { opening, result, values }

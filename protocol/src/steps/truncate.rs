@@ -79,7 +79,7 @@ impl TruncateClient {
     }
 
     /// Answers the server's online message, which has the length of [`TruncateLayout::opening_len`].
-    pub fn finish(self, opening: &[u8]) -> Vec<u8> {
+    pub fn answer(&self, opening: &[u8]) -> Vec<u8> {
         let mut result = Vec::with_capacity(self.layout.result_len());
         for (index, constant) in self.constant.iter().enumerate() {
             let flip = u32::from(opening[index / 8] >> (index % 8)) & 1;

@@ -27,7 +27,7 @@ fn open() -> Open {
 }
 
 fn message(kind: MessageKind) -> Message {
-    Message { session: 3, node: 4, kind, offset: 786_432, data: vec![5; 100] }
+    Message { session: 3, node: 4, kind, round: 0, offset: 786_432, data: vec![5; 100] }
 }
 
 const KINDS: [MessageKind; 9] = [
@@ -38,7 +38,7 @@ const KINDS: [MessageKind; 9] = [
     MessageKind::ClientCorrections,
     MessageKind::MaskedInput,
     MessageKind::Opening,
-    MessageKind::MaskedResult,
+    MessageKind::Answer,
     MessageKind::OutputShare,
 ];
 
@@ -173,7 +173,7 @@ fn other_control_fields_are_checked() {
 #[test]
 fn piece_fields_are_checked() {
     let refused = |field: &str, change: &dyn Fn(&mut pb::Piece)| {
-        let mut piece = pb::Piece { session: 0, node: 1, offset: 2, data: vec![3] };
+        let mut piece = pb::Piece { session: 0, node: 1, offset: 2, data: vec![3], round: 0 };
         change(&mut piece);
         let wire = pb::OnlineRequest { payload: Some(pb::online_request::Payload::MaskedInput(piece)) };
         assert_refused(OnlineRequest::try_from(wire), field)

@@ -15,6 +15,8 @@ fn spoiled(message: &Message) -> Vec<Message> {
         change(&|message| message.offset += 1),
         change(&|message| message.offset = u64::MAX),
         change(&|message| message.session = 77),
+        change(&|message| message.round += 1),
+        change(&|message| message.round = u32::MAX),
         change(&|message| message.node += 1),
         change(&|message| message.node = usize::MAX),
         change(&|message| message.kind = MessageKind::Opening),

@@ -11,13 +11,14 @@ use rand::{Rng, RngExt};
 use super::*;
 use crate::he::{NativeBackend, PreparedLinear, choose_packing};
 use crate::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest, Shape,
-    Step,
+    Axis, InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest,
+    Shape, Step,
 };
 use crate::random::Seed;
 use crate::share::Share;
 
-/// A small network with every kind of step: a residual square, a pool, two fully connected layers.
+/// A small network with every kind of step: a residual square, a ReLU, a maximum pool, a sum pool, two fully connected
+/// layers.
 struct TestModel {
     plan: Arc<Plan>,
     layers: Vec<Option<Layer>>,
@@ -30,26 +31,33 @@ struct Layer {
     prepared: PreparedLinear,
 }
 
+/// Smallest and largest value that an element can have.
+type Interval = (i64, i64);
+
+/// What the server adds to each element of an offset node.
+const OFFSET: u32 = 77;
+
 impl Layer {
-    /// `W x + bias` in any arithmetic, here integers wide enough for bounds.
-    fn apply(&self, input: &[i64]) -> Vec<i64> {
+    /// `W x + bias`, on intervals.
+    fn apply(&self, input: &[Interval]) -> Vec<Interval> {
         let LinearShape { input: from, output: to, kernel, padding, .. } = self.shape;
         let mut outputs = Vec::new();
         for channel in 0..to.channels {
             for row in 0..to.height {
                 for column in 0..to.width {
-                    let mut sum = 0;
+                    let bias = i64::from(self.bias[outputs.len()] as i32);
+                    let mut sum = (bias, bias);
                     for source in 0..from.channels {
                         for (tap, weight) in self.taps(channel, source).iter().enumerate() {
                             let row = (row + tap / kernel[1]).wrapping_sub(padding.top);
                             let column = (column + tap % kernel[1]).wrapping_sub(padding.left);
                             if row < from.height && column < from.width {
-                                let element = input[(source * from.height + row) * from.width + column];
-                                sum += i64::from(*weight) * element;
+                                let (low, high) = input[(source * from.height + row) * from.width + column];
+                                let (a, b) = (i64::from(*weight) * low, i64::from(*weight) * high);
+                                sum = (sum.0 + a.min(b), sum.1 + a.max(b));
                             }
                         }
                     }
-                    sum += i64::from(self.bias[outputs.len()] as i32);
                     outputs.push(sum);
                 }
             }
@@ -61,12 +69,6 @@ impl Layer {
         let taps = self.shape.kernel[0] * self.shape.kernel[1];
         &self.weights[(channel * self.shape.input.channels + source) * taps..][..taps]
     }
-
-    /// The absolute row sums: what an error of one in every input can add up to.
-    fn spread(&self) -> i64 {
-        let count = self.weights.len() / self.shape.output.channels;
-        self.weights.chunks(count).map(|row| row.iter().map(|w| i64::from(w.unsigned_abs())).sum()).max().unwrap()
-    }
 }
 
 impl TestModel {
@@ -74,6 +76,7 @@ impl TestModel {
         let mut stream = Seed::for_test(seed).stream();
         let image = Shape::new(2, 6, 6);
         let features = Shape::new(3, 6, 6);
+        let halved = Shape::new(3, 3, 6);
         let pooled = Shape::new(3, 3, 3);
         let convolution = LinearShape {
             input: image,
@@ -84,10 +87,11 @@ impl TestModel {
         };
         let mut layers: Vec<Option<Layer>> = Vec::new();
         let mut nodes: Vec<Node> = Vec::new();
-        let mut add = |step: Step, inputs: &[NodeId], shape: Shape, fraction_bits: i32, layer: Option<Layer>| {
-            nodes.push(Node { step, inputs: inputs.to_vec(), shape, fraction_bits, bits: 31 });
-            layers.push(layer);
-        };
+        let mut add =
+            |step: Step, inputs: &[NodeId], shape: Shape, fraction_bits: i32, bits: u32, layer: Option<Layer>| {
+                nodes.push(Node { step, inputs: inputs.to_vec(), shape, fraction_bits, bits });
+                layers.push(layer);
+            };
         let mut linear = |shape: LinearShape| {
             let weights: Vec<i16> = (0..shape.weight_count()).map(|_| stream.random_range(-64..=64)).collect();
             let bias = (0..shape.output.elements()).map(|_| stream.random_range(-1000i32..=1000) as u32).collect();
@@ -95,21 +99,27 @@ impl TestModel {
             let prepared = PreparedLinear::new(&plan, &weights).unwrap();
             (Step::Linear(plan), Some(Layer { shape, weights, bias, prepared }))
         };
-        let pool = Step::SumPool { kernel: [2, 2], stride: [2, 2], padding: Padding::default() };
-        add(Step::Input, &[], image, 4, None);
+        let rows = |start: i32| Step::Slice { axis: Axis::Rows, start, step: 2 };
+        let pool = Step::SumPool { kernel: [1, 2], stride: [1, 2], padding: Padding::default() };
+        add(Step::Input, &[], image, 4, 31, None);
         let (step, layer) = linear(convolution);
-        add(step, &[0], features, 10, layer);
-        add(Step::Square { drop: 7 }, &[1], features, 6, None);
-        add(Step::ShiftLeft { amount: 4 }, &[2], features, 10, None);
-        add(Step::Add, &[1, 3], features, 10, None);
-        add(pool, &[4], pooled, 10, None);
-        add(Step::Reshape, &[5], Shape::vector(27), 10, None);
+        add(step, &[0], features, 10, 31, layer);
+        add(Step::Square { drop: 7 }, &[1], features, 6, 31, None);
+        add(Step::ShiftLeft { amount: 4 }, &[2], features, 10, 31, None);
+        add(Step::Add, &[1, 3], features, 10, 21, None);
+        add(Step::Relu { drop: 5, groups: vec![4, 4, 4, 3] }, &[4], features, 5, 16, None);
+        add(rows(-1), &[5], halved, 5, 16, None);
+        add(rows(0), &[5], halved, 5, 16, None);
+        add(Step::Maximum { ignored: 1, groups: vec![3; 5] }, &[6, 7], halved, 5, 16, None);
+        add(pool, &[8], pooled, 5, 17, None);
+        add(Step::Offset, &[9], pooled, 5, 17, None);
+        add(Step::Reshape, &[10], Shape::vector(27), 5, 17, None);
         let (step, layer) = linear(LinearShape::fully_connected(27, 5));
-        add(step, &[6], Shape::vector(5), 16, layer);
-        add(Step::Truncate { drop: 9 }, &[7], Shape::vector(5), 7, None);
+        add(step, &[11], Shape::vector(5), 11, 31, layer);
+        add(Step::Truncate { drop: 9 }, &[12], Shape::vector(5), 2, 31, None);
         let (step, layer) = linear(LinearShape::fully_connected(5, 4));
-        add(step, &[8], Shape::vector(4), 12, layer);
-        add(Step::Output { drop: 3 }, &[9], Shape::vector(4), 12, None);
+        add(step, &[13], Shape::vector(4), 7, 31, layer);
+        add(Step::Output { drop: 3 }, &[14], Shape::vector(4), 7, 31, None);
         let plan = Plan {
             input: InputSpec { name: "x".into(), dimensions: vec![2, 6, 6], low: -1.0, high: 1.0 },
             nodes,
@@ -124,38 +134,47 @@ impl TestModel {
         Self { plan: Arc::new(plan), layers }
     }
 
-    /// Every logit as private inference may give it: the smallest and the largest value.
-    fn bounds(&self, input: &[i64]) -> Vec<(i64, i64)> {
-        let linear = |id: usize, low: &[i64], high: &[i64]| -> (Vec<i64>, Vec<i64>) {
-            let layer = self.layers[id].as_ref().unwrap();
-            let widest = low.iter().zip(high).map(|(low, high)| high - low).max().unwrap();
-            let slack = layer.spread() * widest + 1;
-            let centre = layer.apply(low);
-            (centre.iter().map(|y| y - slack).collect(), centre.iter().map(|y| y + slack).collect())
-        };
-        let (low, high) = linear(1, input, input);
-        let mut sums = (Vec::new(), Vec::new());
-        for (low, high) in low.iter().zip(&high) {
-            let (from, to) = (low >> 7, (high >> 7) + 1);
-            let smallest = if from <= 0 && to >= 0 { 0 } else { (from * from).min(to * to) };
-            sums.0.push(low + (smallest << 4));
-            sums.1.push(high + ((from * from).max(to * to) << 4));
+    /// Every logit as private inference may give it.
+    fn bounds(&self, input: &[i64]) -> Vec<Interval> {
+        let mut values: Vec<Vec<Interval>> = Vec::new();
+        for (id, node) in self.plan.nodes.iter().enumerate() {
+            let first = node.inputs.first().map(|input| values[*input].clone()).unwrap_or_default();
+            let each = |change: &dyn Fn(Interval) -> Interval| first.iter().copied().map(change).collect();
+            let dropped = |(low, high): Interval, drop: u32| (low >> drop, -(-high >> drop));
+            let pairs = |join: &dyn Fn(Interval, Interval) -> Interval| {
+                first.iter().zip(&values[node.inputs[1]]).map(|(a, b)| join(*a, *b)).collect()
+            };
+            let value: Vec<Interval> = match &node.step {
+                Step::Input => input.iter().map(|x| (*x, *x)).collect(),
+                Step::Linear(_) => {
+                    let sums = self.layers[id].as_ref().unwrap().apply(&first);
+                    sums.into_iter().map(|(low, high)| (low - 1, high + 1)).collect()
+                }
+                Step::Square { drop } => each(&|range| {
+                    let (low, high) = dropped(range, *drop);
+                    let least = if low <= 0 && high >= 0 { 0 } else { (low * low).min(high * high) };
+                    (least, (low * low).max(high * high))
+                }),
+                Step::ShiftLeft { amount } => each(&|(low, high)| (low << amount, high << amount)),
+                Step::Add => pairs(&|a, b| (a.0 + b.0, a.1 + b.1)),
+                Step::Relu { drop, .. } => each(&|(low, high)| dropped((low.max(0), high.max(0)), *drop)),
+                Step::Slice { start, step, .. } => {
+                    let row = |row: usize| (*start + row as i32 * *step as i32).max(0) as usize;
+                    let place = |index: usize| (index / 18 * 6 + row(index / 6 % 3)) * 6 + index % 6;
+                    (0..54).map(|index| first[place(index)]).collect()
+                }
+                Step::Maximum { ignored, .. } => pairs(&|a, b| (a.0.max(b.0) - (1 << ignored) + 1, a.1.max(b.1))),
+                Step::SumPool { .. } => first.as_chunks::<2>().0.iter().map(|[a, b]| (a.0 + b.0, a.1 + b.1)).collect(),
+                Step::Offset => each(&|(low, high)| (low + i64::from(OFFSET), high + i64::from(OFFSET))),
+                Step::Truncate { drop } => each(&|range| dropped(range, *drop)),
+                Step::Output { drop } => each(&|(low, high)| (low - (1 << (drop - 1)), high + (1 << (drop - 1)))),
+                _ => first.clone(),
+            };
+            let largest = value.iter().map(|(low, high)| low.abs().max(high.abs())).max().unwrap();
+            assert!(largest < 1 << (node.bits - 1), "node {id} of the test network overflows: {largest}");
+            values.push(value);
         }
-        let pool = |values: &[i64]| -> Vec<i64> {
-            let at = |channel: usize, row: usize, column: usize| values[(channel * 6 + row) * 6 + column];
-            (0..27)
-                .map(|index| {
-                    let (channel, row, column) = (index / 9, index / 3 % 3 * 2, index % 3 * 2);
-                    [(0, 0), (0, 1), (1, 0), (1, 1)].iter().map(|(i, j)| at(channel, row + i, column + j)).sum()
-                })
-                .collect()
-        };
-        let (low, high) = linear(7, &pool(&sums.0), &pool(&sums.1));
-        assert!(low.iter().chain(&high).all(|value| value.abs() < 1 << 30), "the test network overflows");
-        let low: Vec<i64> = low.iter().map(|value| value >> 9).collect();
-        let high: Vec<i64> = high.iter().map(|value| (value >> 9) + 1).collect();
-        let (low, high) = linear(9, &low, &high);
-        low.iter().zip(high).map(|(low, high)| (low - 4, high + 4)).collect()
+        values.pop().unwrap()
     }
 }
 
@@ -173,9 +192,14 @@ impl ServerModel for TestModel {
     }
 
     fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]) {
-        let share: Vec<i64> = share.iter().map(|element| i64::from(*element)).collect();
+        // Exact on the integers of the shares, so that the result is right modulo 2^32.
+        let share: Vec<Interval> = share.iter().map(|element| i64::from(*element)).map(|x| (x, x)).collect();
         let sums = self.layers[node].as_ref().unwrap().apply(&share);
-        accumulators.iter_mut().zip(sums).for_each(|(accumulator, sum)| *accumulator = sum as u32);
+        accumulators.iter_mut().zip(sums).for_each(|(accumulator, (sum, _))| *accumulator = sum as u32);
+    }
+
+    fn offset(&self, _: NodeId, share: &mut [u32]) {
+        share.iter_mut().for_each(|element| *element = element.wrapping_add(OFFSET));
     }
 }
 
