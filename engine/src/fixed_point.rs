@@ -9,6 +9,8 @@
 //! - a truncation by `f` bits: strictly inside one unit of `x / 2^f`, that is from `floor(low / 2^f)` to
 //!   `ceil(high / 2^f)`; `f = 0` changes nothing;
 //! - a square with `f` bits dropped: the interval of squares of that;
+//! - a ReLU with `f` bits dropped: from `floor(max(low, 0) / 2^f)` to `ceil(max(high, 0) / 2^f)`;
+//! - a maximum of intervals that ignores `f` bits: from the larger low end less `2^f - 1` to the larger high end;
 //! - a local step: the interval of its sums;
 //! - the output with `f` bits dropped: larger by `2^(f-1)` at both ends (the bits that the server does not reveal).
 //!
@@ -67,8 +69,28 @@ pub(crate) fn evaluate_node(
             },
             *drop,
         ),
+        Step::Relu { drop, .. } => map(|element, drop| truncate((element as i32).max(0) as u32, drop), *drop),
+        Step::Maximum { .. } => {
+            let larger = |(first, second): (&u32, &u32)| (*first as i32).max(*second as i32) as u32;
+            Share(inputs[0].iter().zip(inputs[1].iter()).map(larger).collect())
+        }
+        Step::Offset => {
+            let mut value = inputs[0].clone();
+            if let Some(offset) = parameters.offset(index) {
+                offset.add_to(node.shape, &mut value);
+            }
+            value
+        }
         Step::Output { .. } => inputs[0].clone(),
-        step @ (Step::SumPool { .. } | Step::Add | Step::ShiftLeft { .. } | Step::Reshape) => {
+        Step::Class { bits } => map(|element, bits| element & ((1 << bits) - 1), *bits),
+        step @ (Step::SumPool { .. }
+        | Step::Add
+        | Step::Subtract
+        | Step::Multiply { .. }
+        | Step::Concat
+        | Step::Slice { .. }
+        | Step::ShiftLeft { .. }
+        | Step::Reshape) => {
             let shape = plan.nodes[node.inputs[0]].shape;
             local::evaluate(step, &inputs, shape, node.shape).unwrap_or_default()
         }
@@ -111,6 +133,36 @@ pub fn evaluate_range(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Ve
                 .zip(inputs[1])
                 .map(|(a, b)| (a.0.saturating_add(b.0), a.1.saturating_add(b.1)))
                 .collect(),
+            Step::Subtract => inputs[0]
+                .iter()
+                .zip(inputs[1])
+                .map(|(a, b)| (a.0.saturating_sub(b.1), a.1.saturating_sub(b.0)))
+                .collect(),
+            Step::Relu { drop, .. } => map(&|(low, high)| truncate_range((low.max(0), high.max(0)), *drop)),
+            Step::Maximum { ignored, .. } => {
+                let larger = |(a, b): (&(i64, i64), &(i64, i64))| (a.0.max(b.0) - ((1 << ignored) - 1), a.1.max(b.1));
+                inputs[0].iter().zip(inputs[1]).map(larger).collect()
+            }
+            Step::Offset => {
+                let mut constants = vec![0; node.shape.elements()];
+                if let Some(offset) = parameters.offset(index) {
+                    offset.add_to(node.shape, &mut constants);
+                }
+                let constants = constants.iter().map(|constant| i64::from(*constant as i32));
+                let shifted = |((low, high), constant): (&(i64, i64), i64)| centred((low + constant, high + constant));
+                inputs[0].iter().zip(constants).map(shifted).collect()
+            }
+            Step::Multiply { rows, columns } => {
+                let factors = rows.iter().flat_map(|row| columns.iter().map(move |column| i64::from(row * column)));
+                let scaled = |((low, high), factor): (&(i64, i64), i64)| (low * factor, high * factor);
+                inputs[0].iter().zip(factors.cycle()).map(scaled).collect()
+            }
+            Step::Concat => inputs.iter().flat_map(|input| input.iter().copied()).collect(),
+            Step::Slice { axis, start, step } => {
+                let from = plan.nodes[node.inputs[0]].shape;
+                local::slice_places(from, node.shape, *axis, *start, *step).map(|place| inputs[0][place]).collect()
+            }
+            Step::Class { .. } => inputs[0].clone(),
             Step::ShiftLeft { amount } => map(&|(low, high)| (low << amount, high << amount)),
             Step::Reshape => inputs[0].clone(),
             Step::Output { drop } => map(&|(low, high)| {

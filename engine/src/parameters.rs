@@ -36,6 +36,30 @@ impl RingBias {
         }
     }
 
+    /// Adds the value of each element to `elements` of `shape`, modulo `2^32`.
+    pub(crate) fn add_to(&self, shape: Shape, elements: &mut [u32]) {
+        match self {
+            Self::PerChannel(values) => {
+                let planes = elements.chunks_exact_mut(shape.height * shape.width);
+                let add = |(plane, value): (&mut [u32], &u32)| {
+                    plane.iter_mut().for_each(|element| *element = element.wrapping_add(*value));
+                };
+                planes.zip(values).for_each(add);
+            }
+            Self::PerElement(values) => {
+                elements.iter_mut().zip(values).for_each(|(element, value)| *element = element.wrapping_add(*value));
+            }
+        }
+    }
+
+    /// Whether there is a value for each channel or element of `shape`.
+    pub(crate) fn fits(&self, shape: Shape) -> bool {
+        match self {
+            Self::PerChannel(values) => values.len() == shape.channels,
+            Self::PerElement(values) => values.len() == shape.elements(),
+        }
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         match self {
@@ -49,10 +73,11 @@ impl RingBias {
     }
 }
 
-/// Secret parameters of all linear nodes of a plan.
+/// Secret parameters of all linear and offset nodes of a plan.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Parameters {
     layers: BTreeMap<NodeId, LinearParameters>,
+    offsets: BTreeMap<NodeId, RingBias>,
 }
 
 impl Parameters {
@@ -66,9 +91,20 @@ impl Parameters {
         self.layers.get(&node)
     }
 
+    /// Sets the constants of an offset node.
+    pub fn insert_offset(&mut self, node: NodeId, offset: RingBias) {
+        self.offsets.insert(node, offset);
+    }
+
+    /// The constants of an offset node.
+    pub fn offset(&self, node: NodeId) -> Option<&RingBias> {
+        self.offsets.get(&node)
+    }
+
     /// Memory held, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.layers.values().map(|layer| 2 * layer.weights.len() + 4 * layer.bias.len()).sum()
+        let offsets: usize = self.offsets.values().map(|offset| 4 * offset.len()).sum();
+        offsets + self.layers.values().map(|layer| 2 * layer.weights.len() + 4 * layer.bias.len()).sum::<usize>()
     }
 }
 

@@ -39,6 +39,12 @@ impl PreparedModel {
                 _ => None,
             })
             .collect();
+        for (node, offset) in plan.nodes.iter().enumerate().filter(|(_, node)| node.step == Step::Offset) {
+            let fits = compiled.parameters.offset(node).is_some_and(|constants| constants.fits(offset.shape));
+            if !fits {
+                return Err(CompileError::Parameters { node });
+            }
+        }
         let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
             let parameters = fitting(&compiled.parameters, *node, linear)?;
             let failed = |source| CompileError::Packing { layer: format!("node {node} of the plan"), source };
@@ -69,11 +75,7 @@ fn fitting<'a>(
 ) -> Result<&'a LinearParameters, CompileError> {
     let output = linear.shape.output;
     let fits = |parameters: &&LinearParameters| {
-        let bias = match &parameters.bias {
-            crate::RingBias::PerChannel(values) => values.len() == output.channels,
-            crate::RingBias::PerElement(values) => values.len() == output.elements(),
-        };
-        bias && parameters.weights.len() == linear.shape.weight_count()
+        parameters.bias.fits(output) && parameters.weights.len() == linear.shape.weight_count()
     };
     parameters.get(node).filter(fits).ok_or(CompileError::Parameters { node })
 }
@@ -96,6 +98,12 @@ impl ServerModel for PreparedModel {
             (self.plan.nodes.get(node).map(|node| &node.step), self.parameters.get(node))
         {
             kernels::linear(&linear.shape, parameters, share, accumulators);
+        }
+    }
+
+    fn offset(&self, node: NodeId, share: &mut [u32]) {
+        if let (Some(step), Some(offset)) = (self.plan.nodes.get(node), self.parameters.offset(node)) {
+            offset.add_to(step.shape, share);
         }
     }
 }

@@ -4,13 +4,14 @@ use rayon::prelude::*;
 use tacit_protocol::he::{choose_packing, noise_report};
 use tacit_protocol::plan::{InputSpec, LinearPlan, Node, OutputSpec, Plan, Step};
 use tacit_protocol::share::Share;
+use tacit_protocol::steps::select::group_widths;
 
-use super::{CompileError, LayerReport};
+use super::{CompileError, CompileOptions, LayerReport};
 use crate::fixed_point::evaluate_node;
 use crate::graph::FloatLinear;
 use crate::parameters::Parameters;
 use crate::quantize::VALUE_BITS;
-use crate::quantize::integers::{correct_bias, quantize_linear};
+use crate::quantize::integers::{correct_bias, quantize_linear, quantize_offset};
 use crate::quantize::ranges::Ranges;
 use crate::quantize::scaling::{Groups, Origin};
 use crate::quantize::search::{LEAST_OUTPUT_DROP, Scales};
@@ -27,7 +28,7 @@ pub(super) struct Builder<'a> {
     pub groups: &'a Groups,
     pub ranges: &'a Ranges,
     pub scales: &'a Scales,
-    pub head_room_bits: u32,
+    pub options: &'a CompileOptions,
     /// Inputs and the float values of all nodes for them.
     pub samples: &'a [Vec<f64>],
     pub values: &'a [Vec<Vec<f64>>],
@@ -57,8 +58,30 @@ impl Builder<'_> {
                     report = Some(layer);
                     step
                 }
-                Kind::Square => Step::Square { drop: self.scales.drops[id] },
-                Kind::Truncate => Step::Truncate { drop: self.scales.drops[id] },
+                Kind::Square => Step::Square { drop: self.dropped(id) },
+                Kind::Truncate => Step::Truncate { drop: self.dropped(id) },
+                Kind::Relu => {
+                    let (bits, drop) = (plan.nodes[node.inputs[0]].bits, self.dropped(id));
+                    Step::Relu { drop, groups: self.groups_of(bits - 1 - drop) }
+                }
+                Kind::Maximum => {
+                    // A difference has one bit more; as many bits are compared as in a ReLU behind a pool, and two more.
+                    let bits = node.inputs.iter().map(|input| plan.nodes[*input].bits).max().unwrap_or(0);
+                    let ignored = bits.saturating_sub(self.options.compared_bits + 2);
+                    Step::Maximum { ignored, groups: self.groups_of(bits - ignored) }
+                }
+                Kind::Shift => match self.scales.drops[id].unsigned_abs() {
+                    0 => Step::Reshape,
+                    amount => Step::ShiftLeft { amount },
+                },
+                Kind::Subtract => Step::Subtract,
+                Kind::Offset(constants) => {
+                    parameters.insert_offset(id, quantize_offset(&node.name, constants, &self.channel_scales(id))?);
+                    Step::Offset
+                }
+                Kind::Multiply { rows, columns } => Step::Multiply { rows: rows.clone(), columns: columns.clone() },
+                Kind::Concat => Step::Concat,
+                Kind::Slice { axis, start, step } => Step::Slice { axis: *axis, start: *start, step: *step },
                 Kind::SumPool(pool) => {
                     Step::SumPool { kernel: pool.kernel, stride: pool.stride, padding: pool.padding }
                 }
@@ -110,7 +133,8 @@ impl Builder<'_> {
             fraction_bits: 0,
             head_room_bits: head_room,
             weight_bits: u16::BITS - largest.leading_zeros() + 1,
-            kept_bits: dropping.map(|user| VALUE_BITS + 1 - self.head_room_bits - self.scales.drops[user]),
+            kept_bits: dropping
+                .map(|user| (self.bits(id) - self.options.head_room_bits).saturating_sub(self.dropped(user))),
             packing: super::report::describe(&packing),
             noise_margin_bits: noise.margin_bits(),
         };
@@ -160,10 +184,23 @@ impl Builder<'_> {
     /// Bits that hold a node's values with their head-room.
     fn bits(&self, id: usize) -> u32 {
         let power = self.groups.of_channel[id].iter().map(|group| self.groups.root(*group).1).max().unwrap_or(1);
-        let room = f64::from(self.head_room_bits) * f64::from(power);
+        let room = f64::from(self.options.head_room_bits) * f64::from(power);
         let largest = self.log_sizes(id).fold(f64::NEG_INFINITY, f64::max) + room;
-        // One unit more for the error of a truncation.
-        ((largest.exp2() + 2.0).log2().ceil() as i64 + 1).clamp(2, i64::from(VALUE_BITS) + 1) as u32
+        // One unit more for the error of a truncation, and what is added before bits are dropped.
+        let users = self.skeleton.nodes.iter().enumerate().filter(|(_, user)| user.inputs.contains(&id));
+        let dropped = users.map(|(user, _)| self.dropped(user)).max().unwrap_or(0);
+        let bits = (largest.exp2() + f64::from(dropped).exp2() + 2.0).log2().ceil() as i64 + 1;
+        bits.clamp(2 + i64::from(dropped), i64::from(VALUE_BITS) + 1) as u32
+    }
+
+    /// Low bits that a node drops, 0 for a shift.
+    fn dropped(&self, id: usize) -> u32 {
+        self.scales.drops[id].max(0) as u32
+    }
+
+    /// Groups of compared bits.
+    fn groups_of(&self, compared: u32) -> Vec<u32> {
+        group_widths(compared, self.options.comparison_round_trips)
     }
 
     /// Low bits of the logits that are not revealed.
@@ -202,9 +239,20 @@ impl Builder<'_> {
         }
         let node = &self.skeleton.nodes[id];
         let value = match node.kind {
-            Kind::Square => 2 * (self.nominal(node.inputs[0], cache, root) - self.scales.drops[id] as i32),
-            Kind::Truncate => self.nominal(node.inputs[0], cache, root) - self.scales.drops[id] as i32,
-            Kind::SumPool(_) | Kind::Reshape | Kind::Output | Kind::Add => self.nominal(node.inputs[0], cache, root),
+            Kind::Square => 2 * (self.nominal(node.inputs[0], cache, root) - self.scales.drops[id]),
+            Kind::Truncate | Kind::Relu | Kind::Shift => {
+                self.nominal(node.inputs[0], cache, root) - self.scales.drops[id]
+            }
+            Kind::SumPool(_)
+            | Kind::Add
+            | Kind::Subtract
+            | Kind::Maximum
+            | Kind::Offset(_)
+            | Kind::Multiply { .. }
+            | Kind::Concat
+            | Kind::Slice { .. }
+            | Kind::Reshape
+            | Kind::Output => self.nominal(node.inputs[0], cache, root),
             Kind::Input | Kind::Linear(_) => {
                 let group = self.groups.of_channel[id][0];
                 match self.groups.origins[group] {

@@ -13,6 +13,7 @@ use crate::fixed_point;
 use crate::graph::Graph;
 use crate::merge::merge;
 use crate::parameters::Parameters;
+use crate::quantize::objective::Bits;
 use crate::quantize::ranges::Ranges;
 use crate::quantize::scaling::Groups;
 use crate::quantize::search::find_scales;
@@ -42,11 +43,33 @@ pub struct CompileOptions {
     /// Smallest and largest input value. By default from the calibration samples, `[0, 1]` if they lie in it or if there
     /// are none.
     pub input_range: Option<(f32, f32)>,
+    /// Bits that a ReLU compares and keeps, the sign apart: more cost more transfers and bytes.
+    pub compared_bits: u32,
+    /// Most round trips of a comparison, 2 or 3; with 3 wide comparisons need fewer bytes of preprocessing.
+    pub comparison_round_trips: u32,
+    /// What the client gets.
+    pub answer: Answer,
+}
+
+/// What the client gets of the network's output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// All logits.
+    #[default]
+    Logits,
+    /// The index of the largest logit only, computed under the protocol.
+    Class,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        Self { head_room_bits: 1, input_range: None }
+        Self {
+            head_room_bits: 1,
+            input_range: None,
+            compared_bits: 13,
+            comparison_round_trips: 2,
+            answer: Answer::Logits,
+        }
     }
 }
 
@@ -95,14 +118,15 @@ pub fn compile(
     let values: Vec<Vec<Vec<f64>>> = samples.par_iter().map(|sample| skeleton.evaluate(sample)).collect();
     let correct_biases = calibration.is_some() && samples.len() >= FEWEST_SAMPLES;
     let sensitivity = Sensitivity::new(&skeleton, &values, correct_biases);
-    let scales = find_scales(&skeleton, &groups, &ranges, &sensitivity, options.head_room_bits)?;
+    let bits = Bits { weights: f64::from(i16::MAX).log2(), compared: f64::from(options.compared_bits) };
+    let scales = find_scales(&skeleton, &groups, &ranges, &sensitivity, options.head_room_bits, bits)?;
     warn_of_errors(scales.expected_error, &values, &mut warnings);
     let builder = build::Builder {
         skeleton: &skeleton,
         groups: &groups,
         ranges: &ranges,
         scales: &scales,
-        head_room_bits: options.head_room_bits,
+        options,
         samples: &samples,
         values: &values,
         correct_biases,

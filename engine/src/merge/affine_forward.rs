@@ -3,7 +3,7 @@
 //! zero-padded convolution it becomes an exact bias map.
 
 use super::affine::Affine;
-use super::bias::add_through;
+use super::bias::{add_through, per_element, uniform_channels};
 use super::rewrite::{insert_behind, remove, sole_consumer, split_consumers};
 use super::{MergeError, is_bare_square, layers_where};
 use crate::graph::{Graph, Layer, LayerId, Operator};
@@ -40,6 +40,9 @@ fn push(graph: &mut Graph, id: LayerId, consumer: LayerId, affine: Affine) -> bo
         Operator::SumPool { .. } | Operator::Reshape | Operator::Pad(_) => {
             affine.pushed_through(&graph.layers[consumer])
         }
+        // Positive factors do not change which element is larger.
+        Operator::Relu if is_positive(&affine) && !affine.has_shift() => Some(affine),
+        Operator::MaxPool { .. } if is_positive(&affine) => through_max_pool(&affine, &graph.layers[consumer]),
         square if is_bare_square(square) && !affine.has_shift() => {
             let scale = affine.scale.iter().map(|scale| scale * scale).collect();
             Some(Affine { scale, ..affine })
@@ -49,6 +52,16 @@ fn push(graph: &mut Graph, id: LayerId, consumer: LayerId, affine: Affine) -> bo
     let Some(behind) = behind else { return false };
     let is_pair = matches!(graph.layers[consumer].operator, Operator::Affine { .. } | Operator::AddMap(_));
     if is_pair { replace_pair(graph, id, consumer, behind) } else { move_behind(graph, id, consumer, behind) }
+}
+
+fn is_positive(affine: &Affine) -> bool {
+    affine.scale.iter().all(|scale| *scale > 0.0)
+}
+
+/// A constant that is the same in a whole channel moves behind the pool with the factor.
+fn through_max_pool(affine: &Affine, pool: &Layer) -> Option<Affine> {
+    let shift = uniform_channels(&affine.shift, affine.shape)?;
+    Some(Affine { shape: pool.shape, scale: affine.scale.clone(), shift: per_element(&shift, pool.shape) })
 }
 
 /// A constant moves behind a sum; a factor does where both terms carry it.

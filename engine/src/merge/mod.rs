@@ -1,8 +1,8 @@
 //! Merging: rewriting the float graph so that nothing is computed privately that can be computed beforehand
 //! (`docs/protocol.md`, section 9).
 //!
-//! What comes out consists of linear layers with exact bias maps, bare squares, sum pools, zero padding, additions and
-//! reshapes only. Each rule does one rewrite at a time and lives in a file of its own; the rules are applied until none
+//! What comes out consists of linear layers with exact bias maps, bare squares, ReLUs, maximum pools, constants, and
+//! what is local on shares: sum pools, zero padding, additions, reshapes, joined and cut channels. Each rule does one rewrite at a time and lives in a file of its own; the rules are applied until none
 //! finds anything to do. Every rewrite is exact in real arithmetic.
 
 mod affine;
@@ -10,9 +10,11 @@ mod affine_backward;
 mod affine_forward;
 mod average_pool;
 mod bias;
+mod branches;
 mod compose;
 mod cost;
 mod depthwise;
+mod max_pool;
 mod pad;
 mod quadratic;
 mod report;
@@ -39,14 +41,16 @@ pub struct MergeError {
 type Rule = fn(&mut Graph) -> Result<Option<String>, MergeError>;
 
 /// The rules, in the order in which they are tried.
-const RULES: [(&str, Rule); 7] = [
+const RULES: [(&str, Rule); 9] = [
     ("average pool to sum pool", average_pool::apply),
     ("polynomial activation to bare square", quadratic::apply),
+    ("ReLU behind maximum pool", max_pool::apply),
     ("affine into the layer before", affine_backward::apply),
     ("affine into the layer after", affine_forward::apply),
     ("padding into the layer after", pad::apply),
+    ("scaled branches into the layer after", branches::apply),
     ("composition of linear layers", compose::apply),
-    ("affine as a depthwise layer", depthwise::apply),
+    ("affine as a constant or depthwise layer", depthwise::apply),
 ];
 
 /// Applies all rules until none matches.
@@ -71,7 +75,7 @@ pub fn merge(mut graph: Graph) -> Result<(Graph, MergeReport), MergeError> {
         break;
     }
     if let Some(layer) = graph.layers.iter().find(|layer| !is_merged(&layer.operator)) {
-        let reason = "cannot be brought to a linear layer or a square".to_string();
+        let reason = "cannot be brought to a step of a plan".to_string();
         return Err(MergeError { layer: layer.name.clone(), reason });
     }
     Ok((graph, MergeReport { entries, before, after: current }))
@@ -80,7 +84,7 @@ pub fn merge(mut graph: Graph) -> Result<(Graph, MergeReport), MergeError> {
 /// Whether an operator may remain after merging.
 fn is_merged(operator: &Operator) -> bool {
     match operator {
-        Operator::Affine { .. } | Operator::AddMap(_) | Operator::AveragePool { .. } => false,
+        Operator::Affine { .. } | Operator::AveragePool { .. } => false,
         Operator::Quadratic { .. } => is_bare_square(operator),
         _ => true,
     }

@@ -31,18 +31,21 @@ pub(crate) fn quantize_linear(
             weights.push(scaled.clamp(-f64::from(i16::MAX), f64::from(i16::MAX)) as i16);
         }
     }
-    let area = shape.output.height * shape.output.width;
     let bias = match &linear.bias {
         Bias::PerChannel(bias) => {
             let values = bias.iter().zip(output).map(|(value, scale)| ring(name, value * scale.exp2()));
             RingBias::PerChannel(values.collect::<Result<_, _>>()?)
         }
-        Bias::PerElement(bias) => {
-            let values = bias.iter().enumerate().map(|(index, value)| ring(name, value * output[index / area].exp2()));
-            RingBias::PerElement(values.collect::<Result<_, _>>()?)
-        }
+        Bias::PerElement(bias) => quantize_offset(name, bias, output)?,
     };
     Ok(LinearParameters { weights, bias })
+}
+
+/// One constant per element, at the scales of the channels, whose binary logarithms `scales` are.
+pub(crate) fn quantize_offset(name: &str, constants: &[f64], scales: &[f64]) -> Result<RingBias, QuantizeError> {
+    let area = constants.len() / scales.len().max(1);
+    let values = constants.iter().enumerate().map(|(index, value)| ring(name, value * scales[index / area].exp2()));
+    Ok(RingBias::PerElement(values.collect::<Result<_, _>>()?))
 }
 
 /// A bias modulo `2^32`. It may be larger than the accumulator that it is part of, but not without bound.

@@ -5,17 +5,19 @@
 //! 3. [`ranges`]: how large every channel gets, from calibration samples or from interval analysis.
 //! 4. [`sensitivity`]: how much an error in each channel, or in each weight, moves the logits.
 //! 5. [`objective`] and [`search`]: the scales and numbers of dropped bits with the least expected error of the logits that fit.
+//!    Where values are compared it begins at [`start`].
 //! 6. [`integers`]: rounded weights, and biases that cancel the mean of the rounding errors.
 
 mod calibration;
 mod error;
 pub(crate) mod integers;
-mod objective;
+pub(crate) mod objective;
 pub(crate) mod ranges;
 pub(crate) mod scaling;
 pub(crate) mod search;
 pub(crate) mod sensitivity;
 pub(crate) mod skeleton;
+mod start;
 
 pub use calibration::{Calibration, CalibrationError};
 pub use error::QuantizeError;

@@ -21,7 +21,7 @@ const DROP_MARGIN: f64 = 0.06;
 /// `coefficient * noise * 2^(sum of power * L)`.
 pub(super) struct Term {
     pub coefficient: f64,
-    /// Square or truncation whose dropped bits make the noise.
+    /// The step whose dropped bits make the noise.
     pub dropping: Option<usize>,
     pub slots: [(usize, i32); 2],
 }
@@ -36,14 +36,23 @@ pub(super) struct Limit {
 
 impl Term {
     /// Its part of the squared error.
-    pub fn value(&self, logarithms: &[f64], drops: &[u32]) -> f64 {
+    pub fn value(&self, logarithms: &[f64], drops: &[i32]) -> f64 {
         let noise = match self.dropping.map(|node| drops[node]) {
             Some(0) => ACCUMULATOR_VARIANCE,
-            Some(drop) => TRUNCATION_VARIANCE * 4f64.powi(drop as i32) + ACCUMULATOR_VARIANCE,
+            Some(drop) => TRUNCATION_VARIANCE * 4f64.powi(drop) + ACCUMULATOR_VARIANCE,
             None => ROUNDING_VARIANCE,
         };
         self.coefficient * noise * exponent(&self.slots, logarithms).exp2()
     }
+}
+
+/// Most bits of magnitudes.
+#[derive(Clone, Copy)]
+pub(crate) struct Bits {
+    /// Of weights.
+    pub weights: f64,
+    /// Of values in a comparison.
+    pub compared: f64,
 }
 
 /// The sum of `power * L`.
@@ -61,7 +70,7 @@ pub(super) fn error_terms(skeleton: &Skeleton, groups: &Groups, sensitivity: &Se
     for (id, node) in skeleton.nodes.iter().enumerate() {
         let Some(source) = node.inputs.first().copied() else { continue };
         match &node.kind {
-            Kind::Square | Kind::Truncate => {
+            Kind::Square | Kind::Truncate | Kind::Relu => {
                 let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
                 for (group, value) in groups.of_channel[source].iter().zip(&sensitivity.of_value[source]) {
                     *sums.entry(*group).or_default() += value;
@@ -95,18 +104,39 @@ pub(super) fn error_terms(skeleton: &Skeleton, groups: &Groups, sensitivity: &Se
 }
 
 /// All limits.
-pub(super) fn limits(skeleton: &Skeleton, groups: &Groups, ranges: &Ranges, head_room: f64) -> Vec<Limit> {
+pub(super) fn limits(skeleton: &Skeleton, groups: &Groups, ranges: &Ranges, head_room: f64, bits: Bits) -> Vec<Limit> {
     let mut values: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
     let mut weights: HashMap<(usize, usize), (f64, usize)> = HashMap::new();
     for (id, node) in skeleton.nodes.iter().enumerate() {
-        for (group, range) in groups.of_channel[id].iter().zip(&ranges.of_channel[id]) {
+        let mut bound = |group: usize, bits: f64, range: f64| {
             // A value that is `h` bits above its range becomes `2 h` bits above it when squared.
-            let room = head_room * f64::from(groups.root(*group).1);
-            let limit = f64::from(VALUE_BITS) - DROP_MARGIN - room - range.log2();
-            let entry = values.entry(*group).or_insert((limit, id));
+            let room = head_room * f64::from(groups.root(group).1);
+            let limit = bits - DROP_MARGIN - room - range.log2();
+            let entry = values.entry(group).or_insert((limit, id));
             if limit < entry.0 {
                 *entry = (limit, id);
             }
+        };
+        for (group, range) in groups.of_channel[id].iter().zip(&ranges.of_channel[id]) {
+            bound(*group, f64::from(VALUE_BITS), *range);
+        }
+        match node.kind {
+            // Compared are the bits that are left once the low ones are dropped.
+            Kind::Relu => {
+                let source = &ranges.of_channel[node.inputs[0]];
+                groups.of_channel[id]
+                    .iter()
+                    .zip(source)
+                    .for_each(|(group, range)| bound(*group, bits.compared, *range));
+            }
+            Kind::Maximum => {
+                // The difference of two compared values has one bit more than they.
+                for input in &node.inputs {
+                    let source = groups.of_channel[*input].iter().zip(&ranges.of_channel[*input]);
+                    source.for_each(|(group, range)| bound(*group, f64::from(VALUE_BITS - 1), *range));
+                }
+            }
+            _ => {}
         }
         if let Kind::Linear(linear) = &node.kind {
             let shape = &linear.shape;
@@ -116,7 +146,7 @@ pub(super) fn limits(skeleton: &Skeleton, groups: &Groups, ranges: &Ranges, head
                 let input = output / (shape.output.channels / shape.groups) * per_group + channel;
                 let largest = kernel.iter().fold(0.0f64, |most, weight| most.max(weight.abs()));
                 if largest > 0.0 {
-                    let limit = f64::from(i16::MAX).log2() - largest.log2();
+                    let limit = bits.weights - largest.log2();
                     let pair = (groups.of_channel[id][output], groups.of_channel[node.inputs[0]][input]);
                     let entry = weights.entry(pair).or_insert((limit, id));
                     if limit < entry.0 {

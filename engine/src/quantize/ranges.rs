@@ -1,6 +1,6 @@
 //! How large the channels of every node get.
 
-use super::skeleton::{Kind, Skeleton};
+use super::skeleton::{Kind, Skeleton, factors};
 use crate::graph::Bias;
 use crate::runs::for_each_run;
 
@@ -74,7 +74,19 @@ impl Ranges {
                     output
                 }
                 Kind::Add => source(0).iter().zip(source(1)).map(|(x, y)| (x.0 + y.0, x.1 + y.1)).collect(),
-                Kind::Truncate | Kind::Reshape | Kind::Output => source(0).clone(),
+                Kind::Relu => source(0).iter().map(|(low, high)| (low.max(0.0), high.max(0.0))).collect(),
+                Kind::Maximum => source(0).iter().zip(source(1)).map(|(x, y)| (x.0.max(y.0), x.1.max(y.1))).collect(),
+                Kind::Subtract => source(0).iter().zip(source(1)).map(|(x, y)| (x.0 - y.1, x.1 - y.0)).collect(),
+                Kind::Offset(constants) => {
+                    source(0).iter().zip(constants).map(|((low, high), c)| (low + c, high + c)).collect()
+                }
+                Kind::Multiply { rows, columns } => {
+                    let scaled = |((low, high), factor): (&(f64, f64), f64)| (low * factor, high * factor);
+                    source(0).iter().zip(factors(rows, columns).cycle()).map(scaled).collect()
+                }
+                Kind::Concat => node.inputs.iter().flat_map(|input| intervals[*input].iter().copied()).collect(),
+                Kind::Slice { .. } => skeleton.places(node).iter().map(|place| source(0)[*place]).collect(),
+                Kind::Truncate | Kind::Shift | Kind::Reshape | Kind::Output => source(0).clone(),
             };
             intervals.push(value);
         }

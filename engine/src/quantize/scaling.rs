@@ -1,15 +1,16 @@
 //! Which scales are free.
 //!
 //! Each channel of each node has a scale: the integer is `round(real * scale)`. Channels that local steps tie together
-//! form a *group* with one scale. Behind a square that drops `d` bits the scale is `(scale / 2^d)^2`, behind a truncation
-//! `scale / 2^d`; all other groups are *roots* and free: a positive real factor per channel can be moved from the weights
-//! in front of a square into the weights behind it. The input has one scale in all channels and so has the output, both
+//! form a *group* with one scale. Behind a square that drops `d` bits the scale is `(scale / 2^d)^2`, behind a truncation or
+//! ReLU `scale / 2^d`, behind a shift by `d` bits `scale 2^d`; all other groups are *roots* and free: a positive real factor per channel can be moved from the weights
+//! in front of a square into the weights behind it. Where values are compared all channels of a linear layer have one
+//! scale: their comparison then has as many bits as each of them needs. The input has one scale in all channels and so has the output, both
 //! powers of two.
 
-use tacit_protocol::plan::NodeId;
+use tacit_protocol::plan::{Axis, NodeId};
 
 use super::QuantizeError;
-use super::skeleton::{Kind, Skeleton};
+use super::skeleton::{Kind, Skeleton, SkeletonNode};
 
 /// The groups of a skeleton.
 #[derive(Clone, Debug)]
@@ -31,11 +32,11 @@ pub(crate) enum Origin {
     Root,
     /// From another group by the bits that `node` drops, and the square if it is one.
     Derived {
-        /// The square or truncation.
+        /// The step that changes the scale.
         node: NodeId,
         /// The group of its input.
         from: usize,
-        /// 2 for a square, 1 for a truncation: what the logarithm of the scale is multiplied with.
+        /// 2 for a square, 1 for other steps: what the logarithm of the scale is multiplied with.
         power: i32,
     },
 }
@@ -44,15 +45,21 @@ impl Groups {
     /// Finds the groups.
     pub fn of_skeleton(skeleton: &Skeleton) -> Result<Self, QuantizeError> {
         let mut ties = Ties::new(skeleton);
+        let compares = skeleton.compares();
         for (id, node) in skeleton.nodes.iter().enumerate() {
             match node.kind {
-                Kind::Input | Kind::Output => {
-                    (1..node.shape.channels).for_each(|channel| ties.tie((id, 0), (id, channel)))
-                }
+                Kind::Input | Kind::Output => ties.tie_channels(id, node),
+                Kind::Linear(_) if compares => ties.tie_channels(id, node),
                 _ => {}
             }
             match node.kind {
-                Kind::SumPool(_) | Kind::Add | Kind::Output => {
+                Kind::SumPool(_)
+                | Kind::Add
+                | Kind::Subtract
+                | Kind::Maximum
+                | Kind::Offset(_)
+                | Kind::Multiply { .. }
+                | Kind::Output => {
                     for input in &node.inputs {
                         (0..node.shape.channels).for_each(|channel| ties.tie((id, channel), (*input, channel)));
                     }
@@ -65,16 +72,30 @@ impl Groups {
                         ties.tie((id, channel), (input, element / (from.height * from.width)));
                     }
                 }
-                Kind::Input | Kind::Linear(_) | Kind::Square | Kind::Truncate => {}
+                Kind::Concat => {
+                    let mut channel = 0;
+                    for input in &node.inputs {
+                        for source in 0..skeleton.nodes[*input].shape.channels {
+                            ties.tie((id, channel), (*input, source));
+                            channel += 1;
+                        }
+                    }
+                }
+                Kind::Slice { axis, start, .. } => {
+                    let first = if axis == Axis::Channels { start as usize } else { 0 };
+                    (0..node.shape.channels)
+                        .for_each(|channel| ties.tie((id, channel), (node.inputs[0], first + channel)));
+                }
+                Kind::Input | Kind::Linear(_) | Kind::Square | Kind::Truncate | Kind::Relu | Kind::Shift => {}
             }
         }
-        ties.tie_across_squares(skeleton);
+        ties.tie_across_changes(skeleton);
         ties.into_groups(skeleton)
     }
 
     /// Binary logarithms of all groups' scales from those of the roots and the dropped bits of the nodes.
     /// Entries of `roots` for derived groups are ignored.
-    pub fn resolve(&self, roots: &[f64], drops: &[u32]) -> Vec<f64> {
+    pub fn resolve(&self, roots: &[f64], drops: &[i32]) -> Vec<f64> {
         let mut scales: Vec<f64> = Vec::with_capacity(roots.len());
         for (group, origin) in self.origins.iter().enumerate() {
             scales.push(match origin {
@@ -128,11 +149,15 @@ impl Ties {
         self.parent[left.max(right)] = left.min(right);
     }
 
-    /// Channels tied in front of a square are tied behind it, and the other way round.
-    fn tie_across_squares(&mut self, skeleton: &Skeleton) {
+    fn tie_channels(&mut self, id: NodeId, node: &SkeletonNode) {
+        (1..node.shape.channels).for_each(|channel| self.tie((id, 0), (id, channel)));
+    }
+
+    /// Channels tied in front of a step that changes the scale are tied behind it, and the other way round.
+    fn tie_across_changes(&mut self, skeleton: &Skeleton) {
         loop {
             let mut changed = false;
-            for (id, node) in skeleton.nodes.iter().enumerate().filter(|(_, node)| node.kind.drops_bits()) {
+            for (id, node) in skeleton.nodes.iter().enumerate().filter(|(_, node)| node.kind.changes_scale()) {
                 let pair = [id, node.inputs[0]];
                 for (source, target) in [(0, 1), (1, 0)] {
                     let mut first_seen = std::collections::HashMap::new();
@@ -156,7 +181,7 @@ impl Ties {
     /// Numbers the groups so that each comes after the one that it is derived from.
     fn into_groups(mut self, skeleton: &Skeleton) -> Result<Groups, QuantizeError> {
         let mut derived = std::collections::HashMap::new();
-        for (id, node) in skeleton.nodes.iter().enumerate().filter(|(_, node)| node.kind.drops_bits()) {
+        for (id, node) in skeleton.nodes.iter().enumerate().filter(|(_, node)| node.kind.changes_scale()) {
             let power = if matches!(node.kind, Kind::Square) { 2 } else { 1 };
             for channel in 0..node.shape.channels {
                 let (own, from) =

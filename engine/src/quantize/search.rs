@@ -1,26 +1,28 @@
 //! The choice of scales and dropped bits.
 //!
 //! With `L` the binary logarithm of a scale, the expected squared error of a logit is a sum of terms `c 2^(p . L)`:
-//! - each square and truncation that drops `d` bits: `(4^d / 6 + 1/2) Q / S^2`, the variance of the private truncation
+//! - each square, ReLU and truncation that drops `d` bits: `(4^d / 6 + 1/2) Q / S^2`, the variance of the private truncation
 //!   (triangular, 1/6) and of the last place of the accumulator, `Q` the sensitivity to its input;
 //! - each linear layer: `F / 12 (S_in / S_out)^2`, the rounding of weights with the scale `S_out / S_in`;
 //! - the input: `Q / 12 / S^2`.
 //!
-//! The limits are linear in `L`: values with head-room below `2^30`, weights in 16 bits. For fixed `d` the problem is
+//! The limits are linear in `L`: values with head-room below `2^30`, compared values in the bits that are compared, weights
+//! in 16 bits. For fixed `d` the problem is
 //! convex (a geometric program) and is solved by exact line searches along one root at a time; the `d` are integers and are
 //! searched by single steps.
 
 use std::collections::BTreeMap;
 
-use super::objective::{Limit, Term, error_terms, exponent, limits};
+use super::objective::{Bits, Limit, Term, error_terms, exponent, limits};
 use super::ranges::Ranges;
 use super::scaling::{Groups, Origin};
 use super::sensitivity::Sensitivity;
 use super::skeleton::{Kind, Skeleton};
+use super::start::starting_drops;
 use super::{QuantizeError, VALUE_BITS};
 
 /// Most bits dropped, so that `2^(drop+1)` is small against the bound on values.
-const MOST_DROPPED: u32 = 24;
+pub(super) const MOST_DROPPED: u32 = 24;
 /// Bits that a squared value keeps at the start of the search.
 const START_BITS: u32 = 9;
 /// Line searches along each root for each choice of dropped bits.
@@ -33,8 +35,8 @@ pub(crate) const LEAST_OUTPUT_DROP: f64 = 8.0;
 pub(crate) struct Scales {
     /// Per group: binary logarithm of the scale; integers for input and output.
     pub logarithms: Vec<f64>,
-    /// Per node: bits dropped by squares and truncations, 0 for others.
-    pub drops: Vec<u32>,
+    /// Per node: bits dropped, minus the bits added by shifts, 0 for steps that leave the scale.
+    pub drops: Vec<i32>,
     /// Expected root mean square error of a logit.
     pub expected_error: f64,
 }
@@ -53,7 +55,7 @@ struct Search<'a> {
 #[derive(Clone)]
 struct Point {
     roots: Vec<f64>,
-    drops: Vec<u32>,
+    drops: Vec<i32>,
 }
 
 /// Finds the scales.
@@ -66,15 +68,19 @@ pub(crate) fn find_scales(
     ranges: &Ranges,
     sensitivity: &Sensitivity,
     head_room_bits: u32,
+    bits: Bits,
 ) -> Result<Scales, QuantizeError> {
-    let search = Search::new(skeleton, groups, ranges, sensitivity, head_room_bits);
+    let search = Search::new(skeleton, groups, ranges, sensitivity, head_room_bits, bits);
     let start = |node: &super::skeleton::SkeletonNode| match node.kind {
-        Kind::Square => VALUE_BITS.saturating_sub(head_room_bits + START_BITS).min(MOST_DROPPED),
-        Kind::Truncate => VALUE_BITS.saturating_sub(head_room_bits + START_BITS + 5).clamp(1, MOST_DROPPED),
+        Kind::Square => VALUE_BITS.saturating_sub(head_room_bits + START_BITS).min(MOST_DROPPED) as i32,
+        Kind::Truncate => VALUE_BITS.saturating_sub(head_room_bits + START_BITS + 5).clamp(1, MOST_DROPPED) as i32,
         _ => 0,
     };
-    let drops: Vec<u32> = skeleton.nodes.iter().map(start).collect();
-    let dropping: Vec<usize> = (0..drops.len()).filter(|id| skeleton.nodes[*id].kind.drops_bits()).collect();
+    let drops: Vec<i32> = match skeleton.compares() {
+        true => starting_drops(skeleton, groups, &search.limits, bits),
+        false => skeleton.nodes.iter().map(start).collect(),
+    };
+    let dropping: Vec<usize> = (0..drops.len()).filter(|id| skeleton.nodes[*id].kind.changes_scale()).collect();
     let mut point = Point { roots: vec![f64::INFINITY; groups.origins.len()], drops };
     let mut fixed = vec![];
     search.settle(&mut point, &fixed);
@@ -100,9 +106,10 @@ impl<'a> Search<'a> {
         ranges: &Ranges,
         sensitivity: &Sensitivity,
         head_room_bits: u32,
+        bits: Bits,
     ) -> Self {
         let terms = error_terms(skeleton, groups, sensitivity);
-        let limits = limits(skeleton, groups, ranges, f64::from(head_room_bits));
+        let limits = limits(skeleton, groups, ranges, f64::from(head_room_bits), bits);
         let roots = (0..groups.origins.len()).filter(|group| groups.origins[*group] == Origin::Root).collect();
         let mut terms_of = vec![vec![]; groups.origins.len()];
         let mut limits_of = vec![vec![]; groups.origins.len()];
@@ -168,7 +175,7 @@ impl<'a> Search<'a> {
     }
 
     /// The step along one root to the least error within the limits.
-    fn best_step(&self, root: usize, logarithms: &[f64], drops: &[u32]) -> f64 {
+    fn best_step(&self, root: usize, logarithms: &[f64], drops: &[i32]) -> f64 {
         let (mut low, mut high) = (-60.0f64, 60.0f64);
         for limit in self.limits_of[root].iter().map(|index| &self.limits[*index]) {
             let slope = self.slope(root, &limit.slots);
@@ -197,7 +204,7 @@ impl<'a> Search<'a> {
         low
     }
 
-    fn error(&self, logarithms: &[f64], drops: &[u32]) -> f64 {
+    fn error(&self, logarithms: &[f64], drops: &[i32]) -> f64 {
         self.terms.iter().map(|term| term.value(logarithms, drops)).sum()
     }
 
@@ -211,12 +218,17 @@ impl<'a> Search<'a> {
                 for step in [4i32, -4, 2, -2, 1, -1] {
                     loop {
                         let mut trial = point.clone();
-                        let drop = trial.drops[*node] as i32 + step;
-                        let fewest = i32::from(matches!(skeleton.nodes[*node].kind, Kind::Truncate));
-                        if drop < fewest || drop > MOST_DROPPED as i32 {
+                        let drop = trial.drops[*node] + step;
+                        let most = MOST_DROPPED as i32;
+                        let range = match skeleton.nodes[*node].kind {
+                            Kind::Truncate => 1..=most,
+                            Kind::Shift => -most..=0,
+                            _ => 0..=most,
+                        };
+                        if !range.contains(&drop) {
                             break;
                         }
-                        trial.drops[*node] = drop as u32;
+                        trial.drops[*node] = drop;
                         self.settle(&mut trial, fixed);
                         let error = value(&trial);
                         // An error that is not a number is no gain.

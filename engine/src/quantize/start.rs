@@ -1,0 +1,65 @@
+//! Numbers of dropped bits to start the search from where values are compared.
+//!
+//! Node by node each free scale is taken as large as the limits allow, and each step drops as many bits as bring its
+//! value to the bits that are compared. A shift to the left brings a value to the largest scale of the accumulators
+//! that it is added to.
+
+use super::VALUE_BITS;
+use super::objective::{Bits, Limit};
+use super::scaling::{Groups, Origin};
+use super::search::MOST_DROPPED;
+use super::skeleton::{Kind, Skeleton};
+
+/// Bits that a squared value keeps.
+const SQUARED_BITS: f64 = 9.0;
+
+/// Bits dropped by each node (shifts: minus the bits added).
+pub(super) fn starting_drops(skeleton: &Skeleton, groups: &Groups, limits: &[Limit], bits: Bits) -> Vec<i32> {
+    let mut drops = vec![0; skeleton.nodes.len()];
+    let mut scales: Vec<Option<f64>> = vec![None; groups.origins.len()];
+    for (id, node) in skeleton.nodes.iter().enumerate() {
+        for group in &groups.of_channel[id] {
+            if scales[*group].is_some() {
+                continue;
+            }
+            let highest = highest_scale(*group, limits, &scales);
+            let scale = match groups.origins[*group] {
+                Origin::Root => highest,
+                Origin::Derived { node: changing, from, power } if changing == id => {
+                    let Some(from) = scales[from] else { continue };
+                    drops[id] = match node.kind {
+                        Kind::Shift => -((highest - from).floor().clamp(0.0, f64::from(MOST_DROPPED)) as i32),
+                        // The limit of a value that is not compared is that of an accumulator.
+                        Kind::Truncate => dropped(from - (highest - f64::from(VALUE_BITS) + bits.compared)).max(1),
+                        Kind::Square => dropped(from - (highest / 2.0 - f64::from(VALUE_BITS) / 2.0 + SQUARED_BITS)),
+                        _ => dropped(from - highest),
+                    };
+                    f64::from(power) * (from - f64::from(drops[id]))
+                }
+                // Known once the step is reached that it is derived from.
+                Origin::Derived { .. } => continue,
+            };
+            scales[*group] = Some(scale);
+        }
+    }
+    drops
+}
+
+/// Whole bits to drop for an excess.
+fn dropped(excess: f64) -> i32 {
+    excess.ceil().clamp(0.0, f64::from(MOST_DROPPED)) as i32
+}
+
+/// The largest scale of a group under the limits whose other groups have a scale.
+fn highest_scale(group: usize, limits: &[Limit], scales: &[Option<f64>]) -> f64 {
+    let mut highest = f64::INFINITY;
+    for limit in limits {
+        let bounds = limit.slots.iter().any(|(slot, power)| *slot == group && *power > 0);
+        let others = limit.slots.iter().filter(|(slot, power)| *slot != group && *power != 0);
+        if bounds && others.clone().all(|(slot, _)| scales[*slot].is_some()) {
+            let known = others.map(|(slot, power)| f64::from(*power) * scales[*slot].unwrap_or(0.0)).sum::<f64>();
+            highest = highest.min(limit.limit - known);
+        }
+    }
+    highest
+}
