@@ -14,5 +14,5 @@ mod runs;
 #[cfg(test)]
 mod test_support;
 
-pub use compile::{CompileError, CompileOptions, CompileReport, CompiledModel, LayerReport, compile};
+pub use compile::{Answer, CompileError, CompileOptions, CompileReport, CompiledModel, LayerReport, compile};
 pub use parameters::{LinearParameters, Parameters, RingBias};

@@ -158,6 +158,14 @@ impl Builder {
         self.add(operator, &[id], Shape::new(channels, size(height), size(width)))
     }
 
+    pub fn max_pool(&mut self, kernel: usize, stride: usize, padding: usize) -> LayerId {
+        let Shape { channels, height, width } = self.shape(self.last());
+        let size = |size: usize| (size + 2 * padding - kernel) / stride + 1;
+        let padding = Padding { top: padding, left: padding, bottom: padding, right: padding };
+        let operator = Operator::MaxPool { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], padding };
+        self.add(operator, &[self.last()], Shape::new(channels, size(height), size(width)))
+    }
+
     pub fn pad(&mut self, padding: usize) -> LayerId {
         let id = self.last();
         let Shape { channels, height, width } = self.shape(id);

@@ -49,6 +49,9 @@ pub enum CompileError {
     /// Too much head-room.
     #[error("{0} bits of head-room leave none for the values; take at most 15")]
     HeadRoom(u32),
+    /// A class is to be revealed where there is only one.
+    #[error("the network has a single output, so there is no class to reveal; serve its logits")]
+    OneClass,
     /// Values overflow.
     #[error(
         "values of the network are not finite numbers for inputs in the given range; check weights and input range"

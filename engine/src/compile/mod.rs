@@ -1,6 +1,7 @@
 //! Compiling: float graph to public plan and secret parameters.
 
 mod build;
+mod class;
 mod error;
 mod report;
 
@@ -131,9 +132,13 @@ pub fn compile(
         values: &values,
         correct_biases,
     };
-    let built = builder.build(input, output)?;
+    let mut built = builder.build(input, output)?;
     built.plan.validate()?;
     let accuracy = calibration.map(|_| measure(&built.plan, &built.parameters, &samples, &values));
+    if options.answer == Answer::Class {
+        class::reveal_class_only(&mut built.plan, &mut built.parameters, options)?;
+        built.plan.validate()?;
+    }
     let report = CompileReport {
         merges,
         layers: built.layers,

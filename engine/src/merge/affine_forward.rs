@@ -7,6 +7,7 @@ use super::bias::{add_through, per_element, uniform_channels};
 use super::rewrite::{insert_behind, remove, sole_consumer, split_consumers};
 use super::{MergeError, is_bare_square, layers_where};
 use crate::graph::{Graph, Layer, LayerId, Operator};
+use tacit_protocol::plan::Shape;
 
 /// Moves one affine layer past, or into, the layer behind it.
 pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
@@ -43,6 +44,8 @@ fn push(graph: &mut Graph, id: LayerId, consumer: LayerId, affine: Affine) -> bo
         // Positive factors do not change which element is larger.
         Operator::Relu if is_positive(&affine) && !affine.has_shift() => Some(affine),
         Operator::MaxPool { .. } if is_positive(&affine) => through_max_pool(&affine, &graph.layers[consumer]),
+        Operator::Multiply { .. } if !affine.has_shift() => Some(affine),
+        Operator::Slice { start } => Some(of_channels(&affine, *start, graph.layers[consumer].shape)),
         square if is_bare_square(square) && !affine.has_shift() => {
             let scale = affine.scale.iter().map(|scale| scale * scale).collect();
             Some(Affine { scale, ..affine })
@@ -52,6 +55,14 @@ fn push(graph: &mut Graph, id: LayerId, consumer: LayerId, affine: Affine) -> bo
     let Some(behind) = behind else { return false };
     let is_pair = matches!(graph.layers[consumer].operator, Operator::Affine { .. } | Operator::AddMap(_));
     if is_pair { replace_pair(graph, id, consumer, behind) } else { move_behind(graph, id, consumer, behind) }
+}
+
+/// What an affine map does to the channels from `start` on.
+fn of_channels(affine: &Affine, start: usize, shape: Shape) -> Affine {
+    let area = shape.height * shape.width;
+    let scale = affine.scale[start..][..shape.channels].to_vec();
+    let shift = affine.shift[start * area..][..shape.elements()].to_vec();
+    Affine { shape, scale, shift }
 }
 
 fn is_positive(affine: &Affine) -> bool {

@@ -160,18 +160,80 @@ fn border_factors_of_an_average_pool_reach_a_fully_connected_layer() {
     builder.flatten();
     builder.fully_connected(4);
     let (merged, _) = check(builder.finish());
-    assert_eq!(kinds(&merged), "iLqsrL");
+    assert_eq!(kinds(&merged), "iLqsmrL");
 }
 
 #[test]
-fn border_factors_that_fit_nowhere_are_refused_with_the_layers_name() {
+fn border_factors_of_an_average_pool_are_small_integers_before_a_convolution() {
     let mut builder = Builder::new(2, 7, 7, 8);
     builder.convolution(2, 2, 0);
+    builder.same(Operator::Relu);
     builder.average_pool(3, 2, 1, false);
     builder.convolution(3, 3, 0);
+    let (merged, _) = check(builder.finish());
+    assert_eq!(kinds(&merged), "iLRsmL");
+    let factors = [3, 2, 2];
+    assert!(merged.layers.iter().any(|layer| {
+        matches!(&layer.operator, Operator::Multiply { rows, columns } if *rows == factors && *columns == factors)
+    }));
+}
+
+#[test]
+fn border_factors_that_are_too_many_are_refused_with_the_layers_name() {
+    let mut builder = Builder::new(1, 24, 24, 8);
+    builder.average_pool(23, 1, 22, false);
     let error = merge(builder.finish()).expect_err("refused");
-    assert_eq!(error.layer, "layer2");
+    assert_eq!(error.layer, "layer1");
     assert!(error.to_string().contains("count_include_pad=1"));
+}
+
+#[test]
+fn a_relu_moves_behind_a_maximum_pool() {
+    let mut builder = Builder::new(2, 8, 8, 3);
+    builder.convolution(3, 3, 1);
+    builder.same(Operator::Relu);
+    builder.max_pool(3, 2, 1);
+    builder.convolution(2, 1, 0);
+    let (merged, report) = check(builder.finish());
+    assert_eq!(kinds(&merged), "iLMRL");
+    assert!(saved(&report, "ReLU behind maximum pool").products > 0);
+}
+
+#[test]
+fn positive_factors_move_behind_comparisons_and_constants_stay_before() {
+    let mut builder = Builder::new(3, 6, 6, 4);
+    builder.convolution(2, 3, 1);
+    builder.same(Operator::Relu);
+    builder.same(Operator::Affine { scale: vec![0.5, 2.0], shift: vec![1.0, -1.0] });
+    builder.max_pool(2, 2, 0);
+    builder.convolution(2, 1, 0);
+    let (merged, _) = check(builder.finish());
+    assert_eq!(kinds(&merged), "iLMRL");
+    let mut builder = Builder::new(2, 6, 6, 4);
+    builder.same(Operator::Relu);
+    builder.same(Operator::Affine { scale: vec![1.0, 1.0], shift: vec![-1.0, -2.0] });
+    builder.same(Operator::Relu);
+    builder.convolution(2, 1, 0);
+    let (merged, _) = check(builder.finish());
+    assert_eq!(kinds(&merged), "iR?RL");
+    assert!(matches!(merged.layers[2].operator, Operator::AddMap(_)));
+}
+
+/// `PRelu` as the reader brings it in: a sum of the ReLU and its input with factors.
+#[test]
+fn a_leaky_relu_becomes_joined_channels() {
+    let mut builder = Builder::new(3, 5, 5, 5);
+    let input = builder.convolution(4, 3, 1);
+    let shape = builder.shape(input);
+    let relu = builder.add(Operator::Relu, &[input], shape);
+    let slopes = [0.25, 0.1, 0.0, 2.0];
+    let affine = |scale: Vec<f64>| Operator::Affine { scale, shift: vec![0.0; 4] };
+    let positive = builder.add(affine(slopes.map(|slope| 1.0 - slope).to_vec()), &[relu], shape);
+    let through = builder.add(affine(slopes.to_vec()), &[input], shape);
+    builder.add(Operator::Add, &[positive, through], shape);
+    builder.convolution(2, 3, 0);
+    let (merged, _) = check(builder.finish());
+    assert_eq!(kinds(&merged), "iLRcL");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct ClientSession {
 pub(super) enum ClientStep {
     Square(SquareClient),
     Truncate(TruncateClient),
-    Select(SelectClient),
+    Select(Box<SelectClient>),
 }
 
 impl ClientStep {

@@ -28,7 +28,7 @@ pub(super) enum ServerStep {
     Linear(Share),
     Square(SquareServer),
     Truncate(TruncateServer),
-    Select(SelectServer),
+    Select(Box<SelectServer>),
 }
 
 /// What the next message of the client completes.
@@ -38,7 +38,7 @@ enum Pending {
     /// `z_s` of a step of one round trip.
     Half(Share),
     /// A step of several round trips.
-    Select(SelectServer),
+    Select(Box<SelectServer>),
 }
 
 impl ServerSession {

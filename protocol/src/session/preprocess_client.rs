@@ -327,7 +327,7 @@ impl Preparation {
                     rows,
                     &seed,
                 )?;
-                (ClientStep::Select(ready), corrections)
+                (ClientStep::Select(Box::new(ready)), corrections)
             }
         };
         self.nodes[id] = NodeState::Ready(Some(step));

@@ -261,7 +261,7 @@ impl Preparation {
             (NodeState::SelectAwaitsCorrections(pending), _) => {
                 let sender = context.sender.as_ref().ok_or(unexpected)?;
                 let first = context.layout.client_transfer(self.index, id);
-                NodeState::Ready(Some(ServerStep::Select(pending.finish(sender, first, &data)?)))
+                NodeState::Ready(Some(ServerStep::Select(Box::new(pending.finish(sender, first, &data)?))))
             }
             _ => return Err(unexpected),
         };

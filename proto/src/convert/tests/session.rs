@@ -196,7 +196,7 @@ proptest! {
             MessageKind::MaskCiphertexts, MessageKind::ShareChoices, MessageKind::ClientCorrections,
         ]),
     ) {
-        let request = PreprocessRequest::Step(Message { session, node, kind, offset, data });
+        let request = PreprocessRequest::Step(Message { session, node, kind, round: 0, offset, data });
         let bytes = pb::PreprocessRequest::try_from(request.clone()).unwrap().encode_to_vec();
         let wire = pb::PreprocessRequest::decode(bytes.as_slice()).unwrap();
         prop_assert_eq!(PreprocessRequest::try_from(wire), Ok(request));
