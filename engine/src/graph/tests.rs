@@ -170,6 +170,75 @@ fn windows() {
 }
 
 #[test]
+fn windows_of_a_maximum_meet_the_image() {
+    let pool = |size: usize, kernel: usize, stride: usize, dilation: usize, left: usize, right: usize| {
+        let columns = (size + left + right - (kernel - 1) * dilation - 1) / stride + 1;
+        let operator = Operator::MaxPool {
+            kernel: [1, kernel],
+            stride: [1, stride],
+            dilation: [1, dilation],
+            padding: Padding { left, right, ..Padding::default() },
+        };
+        graph(Shape::new(1, 1, size), vec![(operator, vec![0], Shape::new(1, 1, columns))])
+    };
+    let maxima = |graph: Graph, input: &[f32]| {
+        graph.validate().unwrap();
+        graph.evaluate(input).unwrap()
+    };
+    assert_eq!(maxima(pool(3, 3, 1, 1, 2, 2), &[-1.0, -3.0, -2.0]), [-1.0, -1.0, -1.0, -2.0, -2.0]);
+    assert_eq!(maxima(pool(2, 2, 3, 3, 3, 0), &[-1.0, -2.0]), [-1.0]);
+    // Padding that no window reaches does not matter.
+    assert_eq!(maxima(pool(3, 1, 2, 1, 0, 1), &[-1.0, -2.0, -3.0]), [-1.0, -3.0]);
+    // The taps of the second window lie before and behind the only column.
+    let around = pool(1, 2, 1, 2, 2, 1);
+    let left = Padding { left: 2, right: 1, ..Padding::default() };
+    let message = format!("padding {left:?} holds whole windows of the kernel [1, 2]");
+    assert_layer_error(&around, 1, &message);
+    for graph in [pool(3, 2, 1, 1, 2, 0), pool(3, 2, 1, 1, 0, 2)] {
+        assert!(graph.validate().unwrap_err().to_string().contains("holds whole windows of the kernel [1, 2]"));
+    }
+}
+
+#[test]
+fn rectifiers_differences_and_channels() {
+    let shape = Shape::vector(2);
+    let joined = Shape::vector(4);
+    let graph = graph(
+        shape,
+        vec![
+            (Operator::Affine { scale: vec![-1.0; 2], shift: vec![0.0; 2] }, vec![0], shape),
+            (Operator::Concat, vec![0, 1], joined),
+            (Operator::Relu, vec![2], joined),
+            (Operator::Slice { start: 0 }, vec![3], shape),
+            (Operator::Slice { start: 2 }, vec![3], shape),
+            (Operator::Subtract, vec![4, 5], shape),
+            (Operator::Multiply { rows: vec![3], columns: vec![2] }, vec![6], shape),
+        ],
+    );
+    graph.validate().unwrap();
+    assert_eq!(graph.evaluate(&[5.0, -7.0]).unwrap(), [30.0, -42.0]);
+}
+
+#[test]
+fn shapes_of_channels_and_factors() {
+    let slice = |start, shape| single(Operator::Slice { start }, shape);
+    slice(1, Shape::new(1, 3, 3)).validate().unwrap();
+    assert_layer_error(&slice(1, IMAGE), 1, "takes 2 channels from 1 of 2x3x3");
+    assert_layer_error(&slice(usize::MAX, IMAGE), 1, &format!("takes 2 channels from {} of 2x3x3", usize::MAX));
+    assert_layer_error(&slice(0, Shape::new(1, 3, 2)), 1, "has shape 1x3x2, but computes 1x3x3 from 2x3x3");
+    let concat = |shape| graph(IMAGE, vec![(Operator::Concat, vec![0, 0], shape)]);
+    concat(Shape::new(4, 3, 3)).validate().unwrap();
+    for shape in [IMAGE, Shape::new(4, 9, 1)] {
+        assert!(concat(shape).validate().unwrap_err().to_string().contains("joins values of shapes"));
+    }
+    let multiply = |rows: Vec<u32>| single(Operator::Multiply { rows, columns: vec![1; 3] }, IMAGE);
+    assert_layer_error(&multiply(vec![1; 2]), 1, "has 2 and 3 factors for 2x3x3");
+    for factor in [0, 4097] {
+        assert_layer_error(&multiply(vec![1, factor, 1]), 1, "factors must be 1 to 4096");
+    }
+}
+
+#[test]
 fn lengths_and_values_of_numbers() {
     let affine = |scale: Vec<f64>, shift: Vec<f64>| single(Operator::Affine { scale, shift }, IMAGE);
     affine(vec![1.0; 2], vec![0.0; 2]).validate().unwrap();

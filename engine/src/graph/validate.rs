@@ -135,11 +135,15 @@ impl Graph {
             }
             Operator::Relu => input,
             Operator::MaxPool { kernel, stride, dilation, padding } => {
-                let reach = |axis: usize| dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
-                if padding.top.max(padding.bottom) > reach(0) || padding.left.max(padding.right) > reach(1) {
-                    return Err(format!("padding {padding:?} holds whole windows of the kernel {kernel:?}"));
+                let output = windows(input, *padding, *kernel, *stride, *dilation)?;
+                let axes = [(input.height, padding.top, output.height), (input.width, padding.left, output.width)];
+                for (axis, (size, before, count)) in axes.into_iter().enumerate() {
+                    let mut starts = (0..count).map(|window| window * stride[axis]);
+                    if !starts.all(|start| meets_image(start, kernel[axis], dilation[axis], before, size)) {
+                        return Err(format!("padding {padding:?} holds whole windows of the kernel {kernel:?}"));
+                    }
                 }
-                windows(input, *padding, *kernel, *stride, *dilation)?
+                output
             }
             Operator::Multiply { rows, columns } => {
                 if (rows.len(), columns.len()) != (input.height, input.width) {
@@ -194,6 +198,13 @@ fn check_numbers(what: &str, numbers: &[f64], expected: usize) -> Result<(), Str
         Some(position) => Err(format!("{what}: number {position} is not finite")),
         None => Ok(()),
     }
+}
+
+/// Whether one of the elements `start`, `start + dilation`, ... of a window lies behind the padding before an image of
+/// the given size and not in that after it.
+fn meets_image(start: usize, kernel: usize, dilation: usize, before: usize, size: usize) -> bool {
+    let skipped = before.saturating_sub(start).div_ceil(dilation);
+    skipped < kernel && start + skipped * dilation < before + size
 }
 
 fn check_linear(linear: &FloatLinear, input: Shape) -> Result<(), String> {

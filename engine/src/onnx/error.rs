@@ -40,12 +40,14 @@ pub enum OnnxError {
         reason: String,
     },
     /// A node uses an operator that is not supported at all.
-    #[error("node `{node}`: operator `{operator}` is not supported; supported are {}", SupportedOperators)]
+    #[error("node `{node}`: operator `{operator}` is not supported: {reason}; supported are {}", SupportedOperators)]
     UnsupportedOperator {
         /// Name of the node, or of its output if it has none.
         node: String,
         /// The operator, with its domain if it is not a standard one.
         operator: String,
+        /// Why, and what to use.
+        reason: &'static str,
     },
     /// A node uses a supported operator in a way that is not supported, or wrongly.
     #[error("node `{node}` ({operator}): {reason}")]
@@ -73,6 +75,6 @@ impl std::fmt::Display for SupportedOperators {
             }
             formatter.write_str(operator.name)?;
         }
-        formatter.write_str("; activations must be polynomials of degree 2, for example x*x")
+        Ok(())
     }
 }

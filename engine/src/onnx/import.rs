@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use super::importer::{Importer, is_default_domain};
-use super::node::Value;
 use super::schema::{GraphProto, ModelProto, ValueInfoProto, data_type};
 use super::{NEWEST_OPSET, OLDEST_OPSET, OnnxError, labels, shape};
 use crate::graph::{Graph, Layer, LayerId, MAX_LAYER_ELEMENTS, MAX_LAYERS};
@@ -35,22 +34,22 @@ pub(super) fn import(model: &ModelProto, file_bytes: usize) -> Result<Graph, Onn
 
     let input_dims = input_dimensions(input)?;
     let budget = FREE_ELEMENTS + ELEMENTS_PER_BYTE * file_bytes;
-    let mut importer = Importer::new(&input.name, &input_dims, budget);
+    let mut importer = Importer::new(&input.name, &input_dims, budget, opset);
     importer.read_initializers(graph)?;
     let needed = needed_nodes(graph, &output.name);
     for (node, _) in graph.node.iter().zip(needed).filter(|(_, needed)| *needed) {
         importer.read_node(node)?;
     }
-    let result = match importer.take(&output.name) {
-        Some(Value::Activation(activation)) => activation,
-        Some(Value::Constant(_)) => {
-            return Err(output_error(&output.name, "does not depend on the input"));
-        }
-        None => return Err(output_error(&output.name, "is not computed by any node")),
-    };
-    check_declared_output(output, &result.dims)?;
-    let output_layer = importer.materialise(&result).map_err(OnnxError::Graph)?;
-    let (layers, output_layer) = remove_unused(importer.into_layers(), output_layer);
+    let answer = importer.take_output(&output.name).map_err(|reason| output_error(&output.name, reason))?;
+    check_declared_output(output, &answer.dims)?;
+    let value = answer.value;
+    if !value.order.is_straight() {
+        let reason = "has been transposed; supported are transpositions that cancel out before the end";
+        return Err(output_error(&output.name, reason));
+    }
+    let mut layers = importer.layers;
+    let output_layer = layers.materialise(&value).map_err(OnnxError::Graph)?;
+    let (layers, output_layer) = remove_unused(layers.into_layers(), output_layer);
     if output_layer == 0 {
         return Err(output_error(&output.name, "is the input itself, there is nothing to compute"));
     }
@@ -59,11 +58,11 @@ pub(super) fn import(model: &ModelProto, file_bytes: usize) -> Result<Graph, Onn
         input_name: input.name.clone(),
         input_dimensions: input_dims[1..].to_vec(),
         output_name: output.name.clone(),
-        output_dimensions: result.dims[1..].to_vec(),
+        output_dimensions: value.dims[1..].to_vec(),
         labels: labels::read(&model.metadata_props, elements),
         layers,
         output: output_layer,
-        output_function: tacit_protocol::plan::OutputFunction::Identity,
+        output_function: answer.function,
     };
     result.validate()?;
     Ok(result)

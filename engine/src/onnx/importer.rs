@@ -1,42 +1,34 @@
-//! From nodes, one after the other, to layers.
+//! From nodes, one after the other, to values.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tacit_protocol::plan::Shape;
-
+use super::answer::{self, Answer};
+use super::layers::Layers;
 use super::node::{Node, Value, display_name};
-use super::polynomial::{Activation, Polynomial};
 use super::schema::{GraphProto, NodeProto};
 use super::tensor::{self, Constant};
-use super::{OnnxError, operators, shape};
-use crate::graph::{Layer, LayerId, Operator};
+use super::{OnnxError, operators};
 
 /// The state while nodes are read in order.
 pub(super) struct Importer {
-    batch: usize,
-    budget: usize,
+    /// The layers so far.
+    pub layers: Layers,
+    /// Version of the default operator set.
+    opset: i64,
     values: HashMap<String, Value>,
-    layers: Vec<Layer>,
-    /// Polynomials that have become layers, by base.
-    materialised: HashMap<LayerId, Vec<(Arc<Polynomial>, LayerId)>>,
+    /// Values of functions that stand at the very end of the network.
+    answers: HashMap<String, Answer>,
+    /// Outputs of nodes that are not computed, and the node.
+    left_out: HashMap<String, String>,
 }
 
 impl Importer {
     /// Starts with the input, whose dimensions have the batch first, and a budget of constant elements.
-    pub fn new(input_name: &str, input_dims: &[usize], budget: usize) -> Self {
-        let mut importer = Self {
-            batch: input_dims[0],
-            budget,
-            values: HashMap::new(),
-            layers: Vec::new(),
-            materialised: HashMap::new(),
-        };
-        let shape = shape::layer_shape(input_dims);
-        importer.layers.push(Layer { name: input_name.to_owned(), operator: Operator::Input, inputs: vec![], shape });
-        let input = importer.identity(0, input_dims.to_vec());
-        importer.values.insert(input_name.to_owned(), Value::Activation(input));
-        importer
+    pub fn new(input_name: &str, input_dims: &[usize], budget: usize, opset: i64) -> Self {
+        let (layers, input) = Layers::new(input_name, input_dims, budget);
+        let values = HashMap::from([(input_name.to_owned(), Value::Activation(input))]);
+        Self { layers, opset, values, answers: HashMap::new(), left_out: HashMap::new() }
     }
 
     /// Reads the constants of the file.
@@ -44,7 +36,7 @@ impl Importer {
         for proto in &graph.initializer {
             let error = |reason| OnnxError::Initializer { name: proto.name.clone(), reason };
             let constant = tensor::read(proto).map_err(error)?;
-            self.charge(constant.len()).map_err(error)?;
+            self.layers.charge(constant.len()).map_err(error)?;
             self.values.insert(proto.name.clone(), Value::Constant(Arc::new(constant)));
         }
         Ok(())
@@ -54,146 +46,60 @@ impl Importer {
     pub fn read_node(&mut self, proto: &NodeProto) -> Result<(), OnnxError> {
         let known = operators::SUPPORTED_OPERATORS.iter().find(|operator| operator.name == proto.op_type);
         let Some(known) = known.filter(|_| is_default_domain(&proto.domain)) else {
-            let domain = if is_default_domain(&proto.domain) { String::new() } else { format!("{}.", proto.domain) };
+            let standard = is_default_domain(&proto.domain);
+            let domain = if standard { String::new() } else { format!("{}.", proto.domain) };
             return Err(OnnxError::UnsupportedOperator {
                 node: display_name(proto),
                 operator: format!("{domain}{}", proto.op_type),
+                reason: if standard { operators::refusal(&proto.op_type) } else { operators::OTHER_DOMAIN },
             });
         };
-        let value = self.node_inputs(proto).and_then(|inputs| {
-            let node = Node::new(proto, inputs);
-            node.check_attributes(known.attributes)?;
-            operators::apply(self, &node)
-        });
-        let value = value.map_err(|reason| OnnxError::Node {
-            node: display_name(proto),
-            operator: proto.op_type.clone(),
-            reason,
-        })?;
-        if let Some(name) = proto.output.first() {
-            self.values.insert(name.clone(), value);
+        let error = |reason| OnnxError::Node { node: display_name(proto), operator: proto.op_type.clone(), reason };
+        let before = proto.input.iter().find_map(|name| self.answers.get(name)).cloned();
+        if let Some(before) = &before {
+            before.check_follower(proto)?;
+        }
+        let inputs = self.node_inputs(proto).map_err(error)?;
+        let node = Node::new(proto, inputs);
+        node.check_attributes(known.attributes).map_err(error)?;
+        let name = proto.output.first().cloned().unwrap_or_default();
+        if let Some(before) = before {
+            self.answers.insert(name, before.followed_by(&node).map_err(error)?);
+        } else if answer::is_function(&node) {
+            self.answers.insert(name, Answer::new(&self.layers, &node, self.opset).map_err(error)?);
+        } else {
+            let values = operators::apply(&mut self.layers, &node).map_err(error)?;
+            for name in proto.output.iter().skip(values.len()) {
+                self.left_out.insert(name.clone(), format!("of node `{}` ({})", node.name, proto.op_type));
+            }
+            self.values.extend(proto.output.iter().cloned().zip(values));
         }
         Ok(())
     }
 
     fn node_inputs(&self, proto: &NodeProto) -> Result<Vec<Option<Value>>, String> {
-        let find = |name: &String| match self.values.get(name) {
+        let find = |name: &String| match (self.values.get(name), self.answers.get(name)) {
             _ if name.is_empty() => Ok(None),
-            Some(value) => Ok(Some(value.clone())),
-            None => {
-                Err(format!("takes `{name}`, which is no input, initializer or supported output of an earlier node"))
-            }
+            (Some(value), _) => Ok(Some(value.clone())),
+            (_, Some(answer)) => Ok(Some(Value::Activation(answer.value.clone()))),
+            _ => Err(match self.left_out.get(name) {
+                Some(node) => format!("takes the output `{name}` {node}, which is not supported"),
+                None => {
+                    format!("takes `{name}`, which is no input, initializer or supported output of an earlier node")
+                }
+            }),
         };
         proto.input.iter().map(find).collect()
     }
 
-    /// What a name stands for, if it is known.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        self.values.remove(name)
-    }
-
-    /// The layers, in topological order.
-    pub fn into_layers(self) -> Vec<Layer> {
-        self.layers
-    }
-
-    /// Counts elements about to be allocated.
-    pub fn charge(&mut self, elements: usize) -> Result<(), String> {
-        let rest = self.budget.checked_sub(elements);
-        self.budget = rest.ok_or("makes too many elements of constants for the size of the file")?;
-        Ok(())
-    }
-
-    /// Size of the first dimension of every activation.
-    pub fn batch(&self) -> usize {
-        self.batch
-    }
-
-    /// Shape of the value of a layer.
-    pub fn shape(&self, layer: LayerId) -> Shape {
-        self.layers[layer].shape
-    }
-
-    /// Checks dimensions that a node gives to an activation.
-    pub fn check_dims(&self, dims: &[usize]) -> Result<(), String> {
-        if dims.first() != Some(&self.batch) {
-            return Err(format!(
-                "gives dimensions {dims:?}; the batch of {} must stay the first dimension",
-                self.batch
-            ));
+    /// What the output's name stands for, if it is known; a value without a function is its own answer.
+    pub fn take_output(&mut self, name: &str) -> Result<Answer, &'static str> {
+        match (self.answers.remove(name), self.values.remove(name)) {
+            (Some(answer), _) => Ok(answer),
+            (_, Some(Value::Activation(value))) => Ok(Answer::of_value(value)),
+            (_, Some(Value::Constant(_))) => Err("does not depend on the input"),
+            _ => Err("is not computed by any node"),
         }
-        shape::element_count(dims).map(|_| ()).ok_or_else(|| format!("dimensions {dims:?} are too large"))
-    }
-
-    /// Adds a layer.
-    pub fn push(
-        &mut self,
-        node: &Node<'_>,
-        operator: Operator,
-        inputs: Vec<LayerId>,
-        dims: Vec<usize>,
-    ) -> Result<Activation, String> {
-        self.check_dims(&dims)?;
-        let shape = shape::layer_shape(&dims);
-        self.layers.push(Layer { name: node.name.clone(), operator, inputs, shape });
-        Ok(self.identity(self.layers.len() - 1, dims))
-    }
-
-    /// The value of a layer under the given dimensions.
-    fn identity(&self, layer: LayerId, dims: Vec<usize>) -> Activation {
-        let name = self.layers[layer].name.clone();
-        Activation { polynomial: Arc::new(Polynomial::identity(layer)), dims, name }
-    }
-
-    /// The layer that holds a value: an elementwise polynomial becomes a layer the first time.
-    pub fn materialise(&mut self, activation: &Activation) -> Result<LayerId, String> {
-        if let Some(layer) = self.find_layer(&activation.polynomial) {
-            return Ok(layer);
-        }
-        let base = activation.polynomial.base;
-        let channels = self.layers[base].shape.channels;
-        self.charge(3 * channels)?;
-        self.layers.push(Layer {
-            name: activation.name.clone(),
-            operator: activation.polynomial.to_operator(channels),
-            inputs: vec![base],
-            shape: self.layers[base].shape,
-        });
-        let layer = self.layers.len() - 1;
-        self.materialised.entry(base).or_default().push((activation.polynomial.clone(), layer));
-        Ok(layer)
-    }
-
-    /// The same value in terms of the layer that already holds it, if there is one.
-    pub fn rebased(&self, activation: &Activation) -> Activation {
-        match self.find_layer(&activation.polynomial) {
-            Some(layer) => {
-                Activation { name: activation.name.clone(), ..self.identity(layer, activation.dims.clone()) }
-            }
-            None => activation.clone(),
-        }
-    }
-
-    fn find_layer(&self, polynomial: &Polynomial) -> Option<LayerId> {
-        if polynomial.is_identity() {
-            return Some(polynomial.base);
-        }
-        let known = self.materialised.get(&polynomial.base)?;
-        known.iter().find(|(known, _)| **known == *polynomial).map(|(_, layer)| *layer)
-    }
-
-    /// The same elements in the same order under other dimensions, with a layer only if the shape changes.
-    pub fn reshaped(&mut self, node: &Node<'_>, value: &Activation, dims: Vec<usize>) -> Result<Activation, String> {
-        self.check_dims(&dims)?;
-        let elements = |dims: &[usize]| shape::element_count(dims);
-        if elements(&dims) != elements(&value.dims) {
-            return Err(format!("dimensions {:?} cannot become {dims:?}", value.dims));
-        }
-        if shape::layer_shape(&dims) == self.shape(value.polynomial.base) {
-            return Ok(Activation { dims, ..value.clone() });
-        }
-        let layer = self.materialise(value)?;
-        self.push(node, Operator::Reshape, vec![layer], dims)
     }
 }
 

@@ -7,12 +7,15 @@
 //!
 //! A file is untrusted: sizes are checked before anything is allocated.
 
+mod answer;
 mod error;
 mod import;
 mod importer;
 mod labels;
+mod layers;
 mod node;
 mod operators;
+mod order;
 mod polynomial;
 mod preflight;
 mod schema;

@@ -51,6 +51,11 @@ impl<'a> Node<'a> {
         &self.proto.op_type
     }
 
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.proto.output.len()
+    }
+
     /// An input that must be there.
     pub fn input(&self, index: usize) -> Result<&Value, String> {
         match self.inputs.get(index) {

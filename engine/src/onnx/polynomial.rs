@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::order::Order;
 use crate::graph::{LayerId, Operator};
 
 /// `square[c] x^2 + linear[c] x + constant[c]`, `x` the value of `base`.
@@ -30,6 +31,8 @@ pub(super) struct Activation {
     pub polynomial: Arc<Polynomial>,
     /// Dimensions in the file, batch first.
     pub dims: Vec<usize>,
+    /// How the elements of the base come one after the other in the file.
+    pub order: Order,
     /// Name of the node that computes it.
     pub name: String,
 }

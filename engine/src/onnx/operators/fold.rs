@@ -1,6 +1,6 @@
 //! Operators whose inputs are all known: shape arithmetic and transposed weights, evaluated at import.
 
-use crate::onnx::importer::Importer;
+use crate::onnx::layers::Layers;
 use crate::onnx::node::Node;
 use crate::onnx::schema::data_type;
 use crate::onnx::shape::{self, element_count};
@@ -19,12 +19,12 @@ pub(super) fn shape(node: &Node<'_>) -> Result<Constant, String> {
 }
 
 /// The value of a node all of whose inputs are constants.
-pub(super) fn evaluate(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {
+pub(super) fn evaluate(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
     let first = || node.required_constant(0, "its input").cloned();
-    let result_of_size = |importer: &mut Importer, count: usize| importer.charge(count);
+    let result_of_size = |layers: &mut Layers, count: usize| layers.charge(count);
     match node.operator() {
         "Identity" | "Dropout" => first().map(|input| (*input).clone()),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" => binary(importer, node),
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" => binary(layers, node),
         "Neg" => unary(&*first()?, |value| -value, i64::checked_neg),
         "Sqrt" => unary(&*first()?, f64::sqrt, |_| None),
         "Reciprocal" => unary(&*first()?, |value| 1.0 / value, |_| None),
@@ -35,19 +35,19 @@ pub(super) fn evaluate(importer: &mut Importer, node: &Node<'_>) -> Result<Const
             if element_count(&dims) != Some(input.len()) {
                 return Err(format!("dimensions {:?} cannot become {dims:?}", input.dims));
             }
-            result_of_size(importer, input.len())?;
+            result_of_size(layers, input.len())?;
             Ok(Constant { dims, values: input.values.clone() })
         }
         "Transpose" => {
             let input = first()?;
-            result_of_size(importer, input.len())?;
+            result_of_size(layers, input.len())?;
             let axes = shape::permutation(input.dims.len(), node.ints("perm")?)?;
             Ok(transpose(&input, &axes))
         }
-        "Concat" => concat(importer, node),
-        "Gather" => gather(importer, node),
+        "Concat" => concat(layers, node),
+        "Gather" => gather(layers, node),
         "Slice" => slice(node),
-        "ConstantOfShape" => constant_of_shape(importer, node),
+        "ConstantOfShape" => constant_of_shape(layers, node),
         _ => Err("has only constant inputs; it is supported for layers' values only".to_owned()),
     }
 }
@@ -66,12 +66,12 @@ fn unary(
     Ok(Constant { dims: input.dims.clone(), values })
 }
 
-fn binary(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {
+fn binary(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
     let left = node.required_constant(0, "the left operand")?;
     let right = node.required_constant(1, "the right operand")?;
     let dims = shape::broadcast(&left.dims, &right.dims)?;
     let count = element_count(&dims).ok_or_else(|| format!("dimensions {dims:?} are too large"))?;
-    importer.charge(count)?;
+    layers.charge(count)?;
     if let (Values::Integer(a), Values::Integer(b)) = (&left.values, &right.values) {
         let pairs = shape::broadcast_indices(&left.dims, &dims)?.zip(shape::broadcast_indices(&right.dims, &dims)?);
         let apply = |(i, j): (usize, usize)| match node.operator() {
@@ -151,7 +151,7 @@ fn transpose(input: &Constant, axes: &[usize]) -> Constant {
     Constant { values, dims }
 }
 
-fn concat(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {
+fn concat(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
     let parts = (0..node.inputs.len())
         .map(|index| node.required_constant(index, "a part").cloned())
         .collect::<Result<Vec<_>, _>>()?;
@@ -170,7 +170,7 @@ fn concat(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
         }
     }
     let count = element_count(&dims).ok_or_else(|| format!("dimensions {dims:?} are too large"))?;
-    importer.charge(count)?;
+    layers.charge(count)?;
     let outer: usize = dims[..axis].iter().product();
     let mut values = match first.values {
         Values::Float(_) => Values::Float(Vec::with_capacity(count)),
@@ -190,7 +190,7 @@ fn concat(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
     Ok(Constant { dims, values })
 }
 
-fn gather(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {
+fn gather(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
     let data = node.required_constant(0, "the data")?;
     let indices = node.required_constant(1, "the indices")?;
     let axis = shape::axis(node.int("axis")?.unwrap_or(0), data.dims.len())?;
@@ -199,7 +199,7 @@ fn gather(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> 
     let (outer, inner) = (&data.dims[..axis], &data.dims[axis + 1..]);
     let dims = [outer, &indices.dims, inner].concat();
     let count = element_count(&dims).filter(|_| dims.len() <= shape::MAX_RANK);
-    importer.charge(count.ok_or_else(|| format!("dimensions {dims:?} are too large"))?)?;
+    layers.charge(count.ok_or_else(|| format!("dimensions {dims:?} are too large"))?)?;
     let inner: usize = inner.iter().product();
     let outer: usize = outer.iter().product();
     let block = data.dims[axis] * inner;
@@ -236,7 +236,7 @@ fn slice(node: &Node<'_>) -> Result<Constant, String> {
     Ok(Constant { dims: vec![end - start], values })
 }
 
-fn constant_of_shape(importer: &mut Importer, node: &Node<'_>) -> Result<Constant, String> {
+fn constant_of_shape(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
     let target = node.required_constant(0, "the shape")?;
     let dims = target
         .integers()?
@@ -245,7 +245,7 @@ fn constant_of_shape(importer: &mut Importer, node: &Node<'_>) -> Result<Constan
         .collect::<Result<Vec<_>, _>>()?;
     let count = element_count(&dims).filter(|_| dims.len() <= shape::MAX_RANK);
     let count = count.ok_or_else(|| format!("dimensions {dims:?} are too large"))?;
-    importer.charge(count)?;
+    layers.charge(count)?;
     let fill = node.tensor("value")?.map(tensor::read).transpose()?;
     let values = match fill.map(|fill| fill.values) {
         None => Values::Float(vec![0.0; count]),

@@ -1,16 +1,18 @@
 //! `Conv`, `Gemm` and `MatMul` with constant weights.
 
-use tacit_protocol::plan::{LinearShape, Shape};
+use tacit_protocol::plan::{LinearShape, Padding, Shape};
 
+use super::layout::straight;
 use super::window;
-use crate::graph::{Bias, FloatLinear, Operator};
-use crate::onnx::importer::Importer;
+use crate::graph::{Bias, FloatLinear, LayerId, Operator};
+use crate::onnx::layers::Layers;
 use crate::onnx::node::Node;
+use crate::onnx::order::Order;
 use crate::onnx::polynomial::Activation;
 use crate::onnx::tensor::Constant;
 
 /// `Conv` over images.
-pub(super) fn convolution(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
+pub(super) fn convolution(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     let weights = node.required_constant(1, "the weights")?;
     let image = window::image(&input.dims)?;
@@ -36,7 +38,7 @@ pub(super) fn convolution(importer: &mut Importer, node: &Node<'_>) -> Result<Ac
     }
     let window = window::resolve(node, kernel, image)?;
     let bias = channel_bias(node.constant(2, "the bias")?.map(|bias| &**bias), outputs)?;
-    importer.charge(weights.len() + outputs)?;
+    layers.charge(weights.len() + outputs)?;
     let shape = LinearShape {
         input: image,
         output: Shape::new(outputs, window.output[0], window.output[1]),
@@ -47,9 +49,61 @@ pub(super) fn convolution(importer: &mut Importer, node: &Node<'_>) -> Result<Ac
         dilation: window.dilation,
     };
     let linear = FloatLinear { shape, weights: weights.to_floats(), bias: Bias::PerChannel(bias) };
-    let dims = vec![importer.batch(), outputs, window.output[0], window.output[1]];
-    let layer = importer.materialise(input)?;
-    importer.push(node, Operator::Linear(linear), vec![layer], dims)
+    let dims = vec![layers.batch(), outputs, window.output[0], window.output[1]];
+    let input = straight(layers, node, input)?;
+    let (layer, linear) = match over_channels_last(layers, node, &input, &linear)? {
+        Some(fused) => fused,
+        None => (layers.materialise(&input)?, linear),
+    };
+    layers.push(node, Operator::Linear(linear), vec![layer], dims)
+}
+
+/// The same convolution of the image from which a linear layer takes the channels first: that layer is not needed.
+///
+/// An image with the channels last is one of a single channel whose pixels are `channels` columns wide.
+fn over_channels_last(
+    layers: &mut Layers,
+    node: &Node<'_>,
+    input: &Activation,
+    linear: &FloatLinear,
+) -> Result<Option<(LayerId, FloatLinear)>, String> {
+    let line = &input.polynomial;
+    let LinearShape { input: image, output, groups, kernel, stride, padding, dilation } = linear.shape;
+    let Some(mut layer) = layers.channels_last_of(line.base) else {
+        return Ok(None);
+    };
+    if groups != 1 || dilation[1] != 1 || line.degree() > 1 || line.linear.contains(&0.0) {
+        return Ok(None);
+    }
+    let channels = image.channels;
+    let of_channel = |values: &[f64], channel: usize| if values.len() == 1 { values[0] } else { values[channel] };
+    // scale * x + shift = scale * (x + shift / scale): zeros around the image stay zeros.
+    let flat = layers.shape(layer);
+    if line.constant.iter().any(|&shift| shift != 0.0) {
+        layers.charge(flat.elements())?;
+        let addend = |channel: usize| of_channel(&line.constant, channel) / of_channel(&line.linear, channel);
+        let map = (0..flat.elements()).map(|index| addend(index % channels)).collect();
+        layer = layers.push_layer(node, Operator::AddMap(map), vec![layer], flat);
+    }
+    layers.charge(linear.weights.len())?;
+    let mut weights = Vec::with_capacity(linear.weights.len());
+    for of_output in linear.weights.chunks_exact(channels * kernel[0] * kernel[1]) {
+        for tap in 0..kernel[0] * kernel[1] {
+            let taps = of_output.iter().skip(tap).step_by(kernel[0] * kernel[1]).enumerate();
+            weights.extend(taps.map(|(channel, weight)| weight * of_channel(&line.linear, channel)));
+        }
+    }
+    let padding = Padding { left: padding.left * channels, right: padding.right * channels, ..padding };
+    let shape = LinearShape {
+        input: flat,
+        output,
+        groups,
+        kernel: [kernel[0], kernel[1] * channels],
+        stride: [stride[0], stride[1] * channels],
+        padding,
+        dilation,
+    };
+    Ok(Some((layer, FloatLinear { shape, weights, bias: linear.bias.clone() })))
 }
 
 fn channel_bias(bias: Option<&Constant>, outputs: usize) -> Result<Vec<f64>, String> {
@@ -61,7 +115,7 @@ fn channel_bias(bias: Option<&Constant>, outputs: usize) -> Result<Vec<f64>, Str
 }
 
 /// `Gemm`: `alpha * A * B + beta * C` with an activation `A`.
-pub(super) fn gemm(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
+pub(super) fn gemm(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     let matrix = node.required_constant(1, "the matrix B")?;
     if node.int("transA")?.unwrap_or(0) != 0 {
@@ -73,7 +127,7 @@ pub(super) fn gemm(importer: &mut Importer, node: &Node<'_>) -> Result<Activatio
     let transposed = node.int("transB")?.unwrap_or(0) != 0;
     let alpha = node.float("alpha")?.unwrap_or(1.0);
     let beta = node.float("beta")?.unwrap_or(1.0);
-    let (outputs, mut weights) = weight_rows(importer, matrix, features, transposed)?;
+    let (outputs, mut weights) = weight_rows(layers, matrix, features, transposed)?;
     weights.iter_mut().for_each(|weight| *weight *= alpha);
     let bias = match node.constant(2, "the addend C")? {
         None => vec![0.0; outputs],
@@ -84,12 +138,12 @@ pub(super) fn gemm(importer: &mut Importer, node: &Node<'_>) -> Result<Activatio
             .map(|value| beta * value)
             .collect(),
     };
-    let dims = vec![importer.batch(), outputs];
-    fully_connected(importer, node, input, weights, bias, dims)
+    let dims = vec![layers.batch(), outputs];
+    fully_connected(layers, node, input, weights, bias, dims)
 }
 
 /// `MatMul` of an activation with a constant matrix.
-pub(super) fn matrix_product(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
+pub(super) fn matrix_product(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     let matrix = node.required_constant(1, "the right operand")?;
     let Some((&features, rows)) = input.dims[1..].split_last() else {
@@ -101,17 +155,17 @@ pub(super) fn matrix_product(importer: &mut Importer, node: &Node<'_>) -> Result
             input.dims
         ));
     }
-    let (outputs, weights) = weight_rows(importer, matrix, features, false)?;
+    let (outputs, weights) = weight_rows(layers, matrix, features, false)?;
     let mut dims = input.dims.clone();
     if let Some(last) = dims.last_mut() {
         *last = outputs;
     }
-    fully_connected(importer, node, input, weights, vec![0.0; outputs], dims)
+    fully_connected(layers, node, input, weights, vec![0.0; outputs], dims)
 }
 
 /// The weights of a constant matrix, one row of `features` per output, and the number of outputs.
 fn weight_rows(
-    importer: &mut Importer,
+    layers: &mut Layers,
     matrix: &Constant,
     features: usize,
     transposed: bool,
@@ -125,7 +179,7 @@ fn weight_rows(
     if inputs != features || outputs == 0 {
         return Err(format!("multiplies {features} features with a matrix of dimensions {:?}", matrix.dims));
     }
-    importer.charge(2 * matrix.len() + outputs)?;
+    layers.charge(2 * matrix.len() + outputs)?;
     let weights = matrix.to_floats();
     if transposed {
         return Ok((outputs, weights));
@@ -135,19 +189,30 @@ fn weight_rows(
 }
 
 fn fully_connected(
-    importer: &mut Importer,
+    layers: &mut Layers,
     node: &Node<'_>,
     input: &Activation,
-    weights: Vec<f64>,
+    mut weights: Vec<f64>,
     bias: Vec<f64>,
     dims: Vec<usize>,
 ) -> Result<Activation, String> {
-    let (batch, outputs) = (importer.batch(), bias.len());
+    let (batch, outputs) = (layers.batch(), bias.len());
     let features = weights.len() / outputs;
-    let vector = importer.reshaped(node, input, vec![batch, features])?;
-    let layer = importer.materialise(&vector)?;
+    if !input.order.is_straight() {
+        // The features come in another order than in the layer: so do the weights, then.
+        layers.charge(features)?;
+        let indices = input.order.indices(features);
+        let mut moved = vec![0.0; features];
+        for row in weights.chunks_exact_mut(features) {
+            indices.iter().zip(&*row).for_each(|(&index, weight)| moved[index] = *weight);
+            row.copy_from_slice(&moved);
+        }
+    }
+    let straight = Activation { order: Order::default(), ..input.clone() };
+    let vector = layers.reshaped(node, &straight, vec![batch, features])?;
+    let layer = layers.materialise(&vector)?;
     let shape = LinearShape::fully_connected(features, outputs);
     let linear = FloatLinear { shape, weights, bias: Bias::PerChannel(bias) };
-    let product = importer.push(node, Operator::Linear(linear), vec![layer], vec![batch, outputs])?;
-    importer.reshaped(node, &product, dims)
+    let product = layers.push(node, Operator::Linear(linear), vec![layer], vec![batch, outputs])?;
+    layers.reshaped(node, &product, dims)
 }

@@ -1,96 +1,74 @@
 //! The supported operators.
 
 mod arithmetic;
+mod channels;
+mod clip;
 mod fold;
 mod layout;
 mod linear;
 mod normalization;
+mod operand;
+mod pad;
 mod pooling;
+mod rectifier;
+mod reduce;
+mod supported;
 mod window;
 
-use super::importer::{Importer, constant};
+use super::importer::constant;
+use super::layers::Layers;
 use super::node::{Node, Value};
 use super::polynomial::Activation;
+use super::schema::data_type;
 use super::tensor::{self, Constant};
 
-/// An operator that the reader accepts and the attributes that it understands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SupportedOperator {
-    /// Name in the default ONNX domain.
-    pub name: &'static str,
-    /// Attributes that are read or do not matter for inference; a node with any other is refused.
-    pub attributes: &'static [&'static str],
-}
+pub(super) use layout::new_dimensions;
+pub(super) use supported::{OTHER_DOMAIN, refusal};
+pub use supported::{SUPPORTED_OPERATORS, SupportedOperator};
 
-const fn operator(name: &'static str, attributes: &'static [&'static str]) -> SupportedOperator {
-    SupportedOperator { name, attributes }
-}
-
-/// Every operator that the reader accepts, by name. `Cast`, `Concat`, `ConstantOfShape`, `Gather`, `Reciprocal`,
-/// `Slice` and `Sqrt` only on constants, `Shape` on anything.
-pub const SUPPORTED_OPERATORS: &[SupportedOperator] = &[
-    operator("Add", &[]),
-    operator(
-        "AveragePool",
-        &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"],
-    ),
-    operator("BatchNormalization", &["epsilon", "momentum", "training_mode"]),
-    operator("Cast", &["saturate", "to"]),
-    operator("Concat", &["axis"]),
-    operator("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"]),
-    operator("ConstantOfShape", &["value"]),
-    operator("Conv", &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]),
-    operator("Div", &[]),
-    operator("Dropout", &["ratio", "seed"]),
-    operator("Flatten", &["axis"]),
-    operator("Gather", &["axis"]),
-    operator("Gemm", &["alpha", "beta", "transA", "transB"]),
-    operator("GlobalAveragePool", &[]),
-    operator("Identity", &[]),
-    operator("MatMul", &[]),
-    operator("Mul", &[]),
-    operator("Neg", &[]),
-    operator("Pad", &["mode", "pads", "value"]),
-    operator("Pow", &[]),
-    operator("Reciprocal", &[]),
-    operator("Reshape", &["allowzero"]),
-    operator("Shape", &["end", "start"]),
-    operator("Slice", &["axes", "ends", "starts"]),
-    operator("Sqrt", &[]),
-    operator("Squeeze", &["axes"]),
-    operator("Sub", &[]),
-    operator("Sum", &[]),
-    operator("Transpose", &["perm"]),
-    operator("Unsqueeze", &["axes"]),
-];
-
-/// The first output of a node. The error is the reason only; the caller adds node and operator.
-pub(super) fn apply(importer: &mut Importer, node: &Node<'_>) -> Result<Value, String> {
+/// The first outputs of a node, at least one. The error is the reason only; the caller adds node and operator.
+pub(super) fn apply(layers: &mut Layers, node: &Node<'_>) -> Result<Vec<Value>, String> {
     match node.operator() {
-        "Constant" => return read_constant(importer, node),
-        "Shape" => return fold::shape(node).map(constant),
+        "Constant" => return Ok(vec![read_constant(layers, node)?]),
+        "Shape" => return Ok(vec![constant(fold::shape(node)?)]),
         _ => {}
     }
     if node.inputs.iter().flatten().all(|value| matches!(value, Value::Constant(_))) {
-        return fold::evaluate(importer, node).map(constant);
+        return Ok(vec![constant(fold::evaluate(layers, node)?)]);
+    }
+    if node.operator() == "Split" {
+        return Ok(channels::split(layers, node)?.into_iter().map(Value::Activation).collect());
     }
     let activation = match node.operator() {
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" => arithmetic::binary(importer, node),
-        "Neg" => arithmetic::negate(importer, node),
-        "Sum" => arithmetic::sum(importer, node),
-        "AveragePool" => pooling::average(importer, node),
-        "GlobalAveragePool" => pooling::global_average(importer, node),
-        "BatchNormalization" => normalization::batch(importer, node),
-        "Conv" => linear::convolution(importer, node),
-        "Gemm" => linear::gemm(importer, node),
-        "MatMul" => linear::matrix_product(importer, node),
-        "Pad" => pooling::pad(importer, node),
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" => arithmetic::binary(layers, node),
+        "Neg" => arithmetic::negate(layers, node),
+        "Sum" => arithmetic::sum(layers, node),
+        "AveragePool" => pooling::average(layers, node),
+        "MaxPool" => pooling::max(layers, node),
+        "GlobalAveragePool" | "GlobalMaxPool" => reduce::global(layers, node),
+        "ReduceMax" | "ReduceMean" | "ReduceSum" => reduce::reduce(layers, node),
+        "BatchNormalization" => normalization::batch(layers, node),
+        "Conv" => linear::convolution(layers, node),
+        "Gemm" => linear::gemm(layers, node),
+        "MatMul" => linear::matrix_product(layers, node),
+        "Pad" => pad::pad(layers, node),
+        "Relu" => rectifier::relu(layers, node, node.activation(0)?),
+        "LeakyRelu" => rectifier::leaky(layers, node),
+        "PRelu" => rectifier::parametric(layers, node),
+        "Max" | "Min" => rectifier::extremum(layers, node),
+        "Clip" => clip::clip(layers, node),
+        "HardSigmoid" => clip::hard_sigmoid(layers, node),
+        "HardSwish" => clip::hard_swish(layers, node),
+        "Concat" => channels::concat(layers, node),
+        "Slice" => channels::slice(layers, node),
+        "Cast" => cast(node),
         "Identity" => node.activation(0).cloned(),
         "Dropout" => dropout(node),
-        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose" => layout::change(importer, node),
+        "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => layout::change(layers, node),
+        "Transpose" => layout::transpose(layers, node),
         _ => Err("is supported for constants only, and its input depends on the network's input".to_owned()),
     };
-    activation.map(Value::Activation)
+    activation.map(|activation| vec![Value::Activation(activation)])
 }
 
 /// `Dropout` in inference passes its input on.
@@ -102,7 +80,17 @@ fn dropout(node: &Node<'_>) -> Result<Activation, String> {
     node.activation(0).cloned()
 }
 
-fn read_constant(importer: &mut Importer, node: &Node<'_>) -> Result<Value, String> {
+/// `Cast` to a type that holds what floats hold passes its input on.
+fn cast(node: &Node<'_>) -> Result<Activation, String> {
+    let to = node.int("to")?.and_then(|to| i32::try_from(to).ok()).unwrap_or(0);
+    if ![data_type::FLOAT, data_type::DOUBLE].contains(&to) {
+        let name = data_type::name(to);
+        return Err(format!("casts a layer's value to {name}; supported are float32 and float64"));
+    }
+    node.activation(0).cloned()
+}
+
+fn read_constant(layers: &mut Layers, node: &Node<'_>) -> Result<Value, String> {
     let float = |value: f64| Constant::floats(vec![], vec![value]);
     let value = if let Some(tensor) = node.tensor("value")? {
         tensor::read(tensor)?
@@ -117,6 +105,6 @@ fn read_constant(importer: &mut Importer, node: &Node<'_>) -> Result<Value, Stri
     } else {
         return Err("has no value".to_owned());
     };
-    importer.charge(value.len())?;
+    layers.charge(value.len())?;
     Ok(constant(value))
 }

@@ -1,19 +1,30 @@
 //! `BatchNormalization` with fixed statistics.
 
+use super::layout::straight;
 use crate::graph::Operator;
-use crate::onnx::importer::Importer;
+use crate::onnx::layers::Layers;
 use crate::onnx::node::Node;
 use crate::onnx::polynomial::Activation;
 
 /// `scale * (x - mean) / sqrt(variance + epsilon) + bias`, per channel.
 ///
 /// It becomes a layer of its own, so that merging can say where it went.
-pub(super) fn batch(importer: &mut Importer, node: &Node<'_>) -> Result<Activation, String> {
+pub(super) fn batch(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     if node.int("training_mode")?.unwrap_or(0) != 0 {
         return Err("is in training mode; export the model for inference (model.eval())".to_owned());
     }
     let channels = *input.dims.get(1).ok_or("takes a value without channels")?;
+    let value = match layers.channel_axis(input) {
+        Some(1) => input.clone(),
+        _ => straight(layers, node, input)?,
+    };
+    if layers.channel_axis(&value) != Some(1) {
+        return Err(format!(
+            "takes a value of dimensions {:?}; supported are images and vectors, with the channels second",
+            input.dims
+        ));
+    }
     let epsilon = node.float("epsilon")?.unwrap_or(1e-5);
     let parameter = |index: usize, what: &str| {
         let constant = node.required_constant(index, what)?;
@@ -29,17 +40,10 @@ pub(super) fn batch(importer: &mut Importer, node: &Node<'_>) -> Result<Activati
     if variance.iter().any(|&variance| variance + epsilon <= 0.0) {
         return Err("has a variance that is not positive".to_owned());
     }
-    let layer_channels = importer.shape(input.polynomial.base).channels;
-    if layer_channels != channels {
-        return Err(format!(
-            "takes a value of dimensions {:?}; supported are images and vectors, with the channels second",
-            input.dims
-        ));
-    }
-    importer.charge(2 * channels)?;
+    layers.charge(2 * channels)?;
     let scale: Vec<f64> =
         gain.iter().zip(&variance).map(|(gain, variance)| gain / (variance + epsilon).sqrt()).collect();
     let shift = (0..channels).map(|channel| bias[channel] - mean[channel] * scale[channel]).collect();
-    let layer = importer.materialise(input)?;
-    importer.push(node, Operator::Affine { scale, shift }, vec![layer], input.dims.clone())
+    let layer = layers.materialise(&value)?;
+    Ok(layers.push_like(node, Operator::Affine { scale, shift }, vec![layer], &value))
 }

@@ -165,7 +165,7 @@ fn arithmetic_of_a_layer_and_its_own_base() {
         .node("conv", "Conv xx w", vec![])
         .node("s", "Add xx x", vec![])
         .node("y", "Sub conv s", vec![]);
-    assert_eq!(model.operators(), ["Quadratic", "Linear", "Quadratic", "Add"]);
+    assert_eq!(model.operators(), ["Quadratic", "Linear", "Quadratic", "Subtract"]);
     let weights = super::ramp(9);
     let found = model.run(&INPUT);
     for index in 0..6 {
