@@ -63,6 +63,28 @@ impl Columns {
         });
     }
 
+    /// All that both parties open in the tree and the selection.
+    fn add_openings(&mut self, layout: &SelectLayout, outcome: &Outcome) {
+        let levels = layout.levels();
+        let messages = outcome.server_openings.iter().zip(&outcome.client_openings);
+        for (number, message) in (0..).zip(messages.flat_map(|(server, client)| [server, client])) {
+            let mut bytes = message.as_slice();
+            if number == 0 {
+                bytes = &bytes[layout.leaf_opening_len() + self.elements / 8 * usize::from(layout.has_wrap())..];
+            }
+            for level in [number, number + 1] {
+                if (1..=levels).contains(&level) {
+                    self.add_blocks(3 * (layout.nodes(level) / 2) - 1, &mut bytes);
+                } else if level == levels + 1 {
+                    self.add_packed(1, &mut bytes);
+                    self.add_packed(32, &mut bytes);
+                }
+            }
+            let last = number + 1 == 2 * layout.rounds();
+            assert_eq!(bytes.len(), if last { 4 * self.elements } else { 0 });
+        }
+    }
+
     /// Whether no sum of some of the columns is the same for all elements.
     fn independent(&self) -> bool {
         let mut reduced: Vec<(usize, Vec<u64>)> = vec![];
@@ -80,8 +102,8 @@ impl Columns {
     }
 }
 
-/// A pad or a choice used twice would show as a sum of received bits, and of the receiving party's own random choices, that
-/// is the same for all elements, if all their shares are the same.
+/// A pad or a choice used twice would show as a sum of bits that a party has, received ones among them, that is the same
+/// for all elements if all their shares are the same. It also has its own random choices, and knows what it opened.
 #[test]
 fn nothing_that_a_party_receives_combines_to_a_value() {
     let elements = 4096;
@@ -90,60 +112,40 @@ fn nothing_that_a_party_receives_combines_to_a_value() {
         (29, 5, Selection::Truncated, 2),
         (31, 2, Selection::Truncated, 3),
         (24, 4, Selection::Whole, 3),
+        (23, 0, Selection::Whole, 2),
         (7, 1, Selection::Truncated, 2),
     ] {
         let layout = layout(elements, bits, ignored, selection, rounds);
-        let (groups, levels) = (layout.groups.len(), layout.levels());
+        let window = layout.window() as usize;
         let sharing = (Share(vec![0x9234_5678; elements]), Share(vec![0x6dcc_1234; elements]));
         let seed = 300;
         let outcome = run(&layout, &sharing, None, seed);
-        let add_openings = |columns: &mut Columns, bytes: &mut &[u8], first: u32| {
-            for level in (first..).take(2) {
-                if (1..=levels).contains(&level) {
-                    columns.add_blocks(3 * (layout.nodes(level) / 2) - 1, bytes);
-                } else if level == levels + 1 {
-                    columns.add_packed(1, bytes);
-                    columns.add_packed(32, bytes);
-                }
-            }
-        };
 
         let mut server = Columns { elements, columns: vec![] };
-        let mut bytes = &outcome.corrections[ot::extension_len(layout.client_transfers())..];
-        server.add_packed(layout.correction_bits(), &mut bytes);
+        let mut corrections = &outcome.corrections[ot::extension_len(layout.client_transfers())..];
+        server.add_packed(layout.correction_bits(), &mut corrections);
         if layout.has_wrap() {
-            server.add_packed(ignored as usize, &mut bytes);
+            server.add_packed(ignored as usize, &mut corrections);
         }
-        assert!(bytes.is_empty());
-        for (round, opening) in outcome.client_openings.iter().enumerate() {
-            let mut bytes = opening.as_slice();
-            add_openings(&mut server, &mut bytes, 2 * round as u32 + 1);
-            if round + 1 == outcome.client_openings.len() {
-                server.add_packed(32, &mut bytes);
-            }
-            assert!(bytes.is_empty());
-        }
+        assert!(corrections.is_empty());
+        server.add_openings(&layout, &outcome);
+        let last = outcome.client_openings.last().unwrap();
+        server.add_packed(32, &mut &last[last.len() - 4 * elements..]);
         let choices = random_bits(&Seed::for_test(seed + 2), layout.server_transfers());
-        let window = layout.window() as usize;
         server.add(window, |element, column| bit(&choices, element * window + column) == 1);
         let rest = layout.server_transfers() / elements - window;
         server.add(rest, |element, column| bit(&choices, (window + column) * elements + element) == 1);
         assert!(server.independent(), "what the server sees in {layout:?}");
 
         let mut client = Columns { elements, columns: vec![] };
-        for (round, opening) in outcome.server_openings.iter().enumerate() {
-            let mut bytes = opening.as_slice();
-            if round == 0 {
-                client.add_packed(window, &mut bytes);
-                if layout.has_wrap() {
-                    client.add_packed(1, &mut bytes);
-                }
-            }
-            add_openings(&mut client, &mut bytes, 2 * round as u32);
-            assert!(bytes.is_empty());
+        let mut first = outcome.server_openings[0].as_slice();
+        client.add_packed(window, &mut first);
+        if layout.has_wrap() {
+            client.add_packed(1, &mut first);
         }
+        client.add_openings(&layout, &outcome);
         let choices = random_bits(&Seed::for_test(seed + 3), layout.client_transfers());
-        client.add(groups, |element, column| bit(&choices, column * elements + element) == 1);
+        client.add(layout.groups.len(), |element, column| bit(&choices, column * elements + element) == 1);
         assert!(client.independent(), "what the client sees in {layout:?}");
 
         // The test does find what it looks for.
