@@ -31,9 +31,9 @@ pub struct SelectClient {
 impl SelectClient {
     /// Takes the server's extension rows and gives the extension rows and corrections for the server.
     ///
-    /// `share` is `u`, `addend` the client's share of what is added to the result, `next_mask` is `r'`. The server chooses in
-    /// the transfers from `first_server_transfer` on, of which the client has the `sender`; it chooses itself, by random bits
-    /// from `seed`, in those from `first_client_transfer` on. The seed must not be used again.
+    /// `share` is `u`, `addend` the client's share of what is added to the result, `next_mask` is `r'`. The server
+    /// chooses in the transfers from `first_server_transfer` on, of which the client has the `sender`; it chooses
+    /// itself, by random bits from `seed`, in those from `first_client_transfer` on. The seed must not be used again.
     ///
     /// # Errors
     /// [`OtError`] if the rows have a wrong length.
@@ -89,8 +89,8 @@ impl SelectClient {
         Ok((client, message))
     }
 
-    /// Answers the server's online message of `round`, which has the length of [`SelectLayout::server_opening_len`]. The last
-    /// answer holds the client's share of the result less the next mask.
+    /// Answers the server's online message of `round`, which has the length of [`SelectLayout::server_opening_len`].
+    /// The last answer holds the client's share of the result less the next mask.
     pub fn answer(&mut self, round: u32, opening: &[u8]) -> Vec<u8> {
         let mut theirs = opening;
         let mut out = Vec::with_capacity(self.evaluation.layout.client_opening_len(round));
@@ -134,8 +134,8 @@ impl SelectClient {
     }
 }
 
-/// The leaves' half of [`SelectClient::prepare`]: writes corrections and shares of the tables. Gives the pads of the transfers
-/// that follow the leaves', from the returned position on.
+/// The leaves' half of [`SelectClient::prepare`]: writes corrections and shares of the tables. Gives the pads of the
+/// transfers that follow the leaves', from the returned position on.
 fn share_tables(
     layout: &SelectLayout,
     share: &[u32],

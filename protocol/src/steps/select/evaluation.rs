@@ -35,8 +35,8 @@ impl Evaluation {
         (self.nodes, self.tops, self.values) = (nodes, tops, values);
     }
 
-    /// Takes the other party's message number `message`, which opens levels `message` and `message + 1`, and appends the
-    /// openings of the following message: levels `message + 1` and `message + 2`.
+    /// Takes the other party's message number `message`, which opens levels `message` and `message + 1`, and appends
+    /// the openings of the following message: levels `message + 1` and `message + 2`.
     pub(super) fn answer(&mut self, message: u32, theirs: &mut &[u8], out: &mut Vec<u8>) {
         self.close(message, theirs);
         self.open(message.saturating_add(1), out);

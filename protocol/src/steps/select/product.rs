@@ -1,8 +1,8 @@
 //! The selection: the product of a shared bit `d` and a shared value `Y`, both known only online.
 //!
-//! With each party's shares, `d Y = (d_c + d_s - 2 d_c d_s) (Y_c + Y_s)` is the sum of `d Y` of the own shares and of the
-//! other's bit times `D = (1 - 2 d) Y`, for both parties. Each party owns the bit of one transfer and the value of the
-//! other (section 5 of the specification).
+//! With each party's shares, `d Y = (d_c + d_s - 2 d_c d_s) (Y_c + Y_s)` is the sum of `d Y` of the own shares and of
+//! the other's bit times `D = (1 - 2 d) Y`, for both parties. Each party owns the bit of one transfer and the value of
+//! the other (section 5 of the specification).
 
 use super::planes::{self, BLOCK};
 use crate::ot::SenderPads;
@@ -44,8 +44,8 @@ impl Selector {
         self
     }
 
-    /// Appends what this party opens: `d` masked by its choices, then `D` masked by the difference of the pads.
-    /// `bits` are its shares of `d`, in blocks.
+    /// Appends what this party opens: `d` masked by its choices, then `D` masked by the difference of the pads. `bits`
+    /// are its shares of `d`, in blocks.
     pub(super) fn open(&self, bits: &[u64], values: &[u32], out: &mut Vec<u8>) {
         for (block, (bits, choices)) in bits.iter().zip(self.choices.iter()).enumerate() {
             planes::write(bits ^ choices, planes::count(block, values.len()), out);

@@ -29,8 +29,8 @@ pub struct SelectServerPending {
 }
 
 impl SelectServerPending {
-    /// Draws the random bits of the transfers in which the server chooses, from number `first_server_transfer` on, and gives
-    /// their extension rows. The seed must not be used again.
+    /// Draws the random bits of the transfers in which the server chooses, from number `first_server_transfer` on, and
+    /// gives their extension rows. The seed must not be used again.
     pub fn start(
         layout: SelectLayout,
         receiver: &ExtensionReceiver,
@@ -66,7 +66,8 @@ impl SelectServerPending {
         (Self { layout, masks, leaf_pads, triples, selector, wrap }, rows)
     }
 
-    /// Takes the client's extension rows and corrections. The client chooses in the transfers from `first_client_transfer` on.
+    /// Takes the client's extension rows and corrections. The client chooses in the transfers from
+    /// `first_client_transfer` on.
     ///
     /// # Errors
     /// [`OtError`] if the message has not the length of [`SelectLayout::client_corrections_len`].
@@ -103,8 +104,8 @@ impl SelectServerPending {
     }
 }
 
-/// Extends by the server's choices: writes the rows, and the trimmed pads of the leaves. Gives the pads of the transfers that
-/// follow the leaves', from the returned position on.
+/// Extends by the server's choices: writes the rows, and the trimmed pads of the leaves. Gives the pads of the
+/// transfers that follow the leaves', from the returned position on.
 fn choose_masks(
     layout: &SelectLayout,
     (receiver, first_transfer, choices): (&ExtensionReceiver, u64, &[u64]),

@@ -1,7 +1,7 @@
 //! The leaves: shared tables of what a group of bits of both shares generates and propagates.
 //!
-//! A table is a machine word: bit `x` is the entry for the server's bits `x`. Both tables of a group are worked on at the
-//! same time.
+//! A table is a machine word: bit `x` is the entry for the server's bits `x`. Both tables of a group are worked on at
+//! the same time.
 
 use super::layout::SelectLayout;
 use super::tree::Node;
@@ -163,8 +163,8 @@ pub(super) fn receive_tables(
     tables.finish();
 }
 
-/// Looks the masked windows of consecutive elements up: shares of what each group generates and propagates, for blocks of
-/// 64 elements.
+/// Looks the masked windows of consecutive elements up: shares of what each group generates and propagates, for blocks
+/// of 64 elements.
 pub(super) fn look_up(layout: &SelectLayout, tables: &[u8], masked: impl Iterator<Item = u64>, nodes: &mut [Node]) {
     let entry = |index: usize| u64::from(tables[index / 8] >> (index % 8)) & 1;
     let mut masked = masked.fuse();

@@ -1,6 +1,7 @@
 //! The tree that combines neighbouring groups, on bits of 64 elements at a time.
 //!
-//! `(G, P)_high o (G, P)_low = (G_high + P_high G_low, P_high P_low)` over GF(2). Both products of a join share a factor.
+//! `(G, P)_high o (G, P)_low = (G_high + P_high G_low, P_high P_low)` over GF(2). Both products of a join share a
+//! factor.
 
 use super::layout::SelectLayout;
 use super::planes::{self, BLOCK};
@@ -36,8 +37,8 @@ pub(super) struct Triples {
 }
 
 impl Triples {
-    /// Begins with the transfers in which this party chose: its choice bits are `a`, and the lowest two bits of its pads are
-    /// its shares of the products with the other party's `b` and `c`. `choices` start at `first`.
+    /// Begins with the transfers in which this party chose: its choice bits are `a`, and the lowest two bits of its
+    /// pads are its shares of the products with the other party's `b` and `c`. `choices` start at `first`.
     pub(super) fn from_chosen(layout: &SelectLayout, choices: &[u64], first: usize, pads: &[u64]) -> Self {
         let (elements, joins) = (layout.elements, layout.joins());
         let mut triples = Zeroizing::new(vec![Triple::default(); joins * elements.div_ceil(BLOCK)]);
@@ -52,8 +53,8 @@ impl Triples {
         Self { elements, joins, triples }
     }
 
-    /// Completes them with the transfers in which the other party chose: the lowest two bits of the pads' differences are
-    /// this party's `b` and `c`.
+    /// Completes them with the transfers in which the other party chose: the lowest two bits of the pads' differences
+    /// are this party's `b` and `c`.
     pub(super) fn complete(mut self, pads: &SenderPads, first: usize) -> Zeroizing<Vec<Triple>> {
         for (block, triples) in self.triples.chunks_mut(self.joins.max(1)).enumerate() {
             for (join, triple) in triples.iter_mut().enumerate() {
@@ -91,8 +92,8 @@ pub(super) fn open(
     }
 }
 
-/// Combines the nodes of one block with the other party's openings. One party, which `leads`, adds the products of opened
-/// bits.
+/// Combines the nodes of one block with the other party's openings. One party, which `leads`, adds the products of
+/// opened bits.
 pub(super) fn close(
     layout: &SelectLayout,
     level: u32,

@@ -5,6 +5,7 @@ mod sizes;
 mod values;
 
 use super::{SelectClient, SelectLayout, SelectProgress, SelectServerPending, Selection, group_widths};
+use crate::ot::OtError;
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::tests::TRANSFERS;
