@@ -189,7 +189,9 @@ impl Builder<'_> {
         // One unit more for the error of a truncation, and what is added before bits are dropped.
         let users = self.skeleton.nodes.iter().enumerate().filter(|(_, user)| user.inputs.contains(&id));
         let dropped = users.map(|(user, _)| self.dropped(user)).max().unwrap_or(0);
-        let bits = (largest.exp2() + f64::from(dropped).exp2() + 2.0).log2().ceil() as i64 + 1;
+        // A comparison of two such values also needs room for the bits that it ignores.
+        let margin = largest.exp2() / 2f64.powi(self.options.compared_bits as i32);
+        let bits = (largest.exp2() + f64::from(dropped).exp2() + margin + 2.0).log2().ceil() as i64 + 1;
         bits.clamp(2 + i64::from(dropped), i64::from(VALUE_BITS) + 1) as u32
     }
 
