@@ -158,9 +158,10 @@ pub fn evaluate_range(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Ve
                 inputs[0].iter().zip(factors.cycle()).map(scaled).collect()
             }
             Step::Concat => inputs.iter().flat_map(|input| input.iter().copied()).collect(),
-            Step::Slice { axis, start, step } => {
+            Step::Slice { axis, start, step, spacing } => {
                 let from = plan.nodes[node.inputs[0]].shape;
-                local::slice_places(from, node.shape, *axis, *start, *step).map(|place| inputs[0][place]).collect()
+                let places = local::slice_places(from, node.shape, *axis, *start, [*step, *spacing]);
+                places.map(|place| inputs[0][place]).collect()
             }
             Step::Class { .. } => inputs[0].clone(),
             Step::ShiftLeft { amount } => map(&|(low, high)| (low << amount, high << amount)),

@@ -81,7 +81,9 @@ impl Builder<'_> {
                 }
                 Kind::Multiply { rows, columns } => Step::Multiply { rows: rows.clone(), columns: columns.clone() },
                 Kind::Concat => Step::Concat,
-                Kind::Slice { axis, start, step } => Step::Slice { axis: *axis, start: *start, step: *step },
+                Kind::Slice { axis, start, step, spacing } => {
+                    Step::Slice { axis: *axis, start: *start, step: *step, spacing: *spacing }
+                }
                 Kind::SumPool(pool) => {
                     Step::SumPool { kernel: pool.kernel, stride: pool.stride, padding: pool.padding }
                 }

@@ -84,10 +84,10 @@ fn each_broken_rule_is_refused() {
         ("offset scale", |plan| plan.nodes[2].step = Step::Offset),
         ("concat channels", |plan| (plan.nodes[2].step, plan.nodes[2].inputs) = (Step::Concat, vec![1, 1])),
         ("too many joined", |plan| (plan.nodes[2].step, plan.nodes[2].inputs) = (Step::Concat, vec![1; 65])),
-        ("slice scale", |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 1 }),
+        ("slice scale", |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 1, spacing: 1 }),
         ("slice step", |plan| {
             plan.nodes[2].fraction_bits = 16;
-            plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 0 };
+            plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 0, spacing: 1 };
         }),
         ("class of several values", |plan| plan.nodes[4].step = Step::Class { bits: 1 }),
         ("pool shape", |plan| plan.nodes[3].shape = Shape::vector(3)),
@@ -141,9 +141,9 @@ fn the_digest_depends_on_everything() {
         |plan| plan.nodes[2].step = Step::Maximum { ignored: 10, groups: vec![5; 4] },
         |plan| plan.nodes[2].step = Step::Multiply { rows: vec![1, 2], columns: vec![1, 3] },
         |plan| plan.nodes[2].step = Step::Multiply { rows: vec![1, 3], columns: vec![1, 2] },
-        |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 1 },
-        |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Columns, start: 0, step: 1 },
-        |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: -1, step: 1 },
+        |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 1, spacing: 1 },
+        |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Columns, start: 0, step: 1, spacing: 1 },
+        |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: -1, step: 1, spacing: 1 },
         |plan| plan.nodes[2].step = Step::Subtract,
         |plan| plan.nodes[2].step = Step::Offset,
         |plan| plan.nodes[2].step = Step::Concat,

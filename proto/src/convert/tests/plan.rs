@@ -151,7 +151,7 @@ fn comparing_step_fields_are_checked() {
     assert_refused(multiply(vec![]), "nodes[8].multiply.rows");
     assert_refused(multiply(vec![1, 4097]), "nodes[8].multiply.rows");
     assert_refused(multiply(vec![1; 3]), "plan");
-    let slice = |axis: i32, step: u32| replaced(5, Step::Slice(pb::SliceStep { axis, start: 0, step }));
+    let slice = |axis: i32, step: u32| replaced(5, Step::Slice(pb::SliceStep { axis, start: 0, step, spacing: 1 }));
     assert_refused(slice(0, 1), "nodes[5].slice.axis");
     assert_eq!(assert_refused(slice(9, 1), "nodes[5].slice.axis"), Problem::UnknownValue { value: 9 });
     assert_refused(slice(2, 0), "nodes[5].slice.step");

@@ -61,7 +61,7 @@ pub(super) fn plan() -> Plan {
 pub(super) fn comparing_plan() -> Plan {
     let (pixels, wide, half) = (Shape::new(1, 4, 4), Shape::new(2, 4, 4), Shape::new(2, 2, 4));
     let dense = LinearShape::fully_connected(16, 3);
-    let columns = |start: i32| Step::Slice { axis: Axis::Columns, start, step: 2 };
+    let columns = |start: i32| Step::Slice { axis: Axis::Columns, start, step: 2, spacing: 1 };
     let groups = vec![5, 5, 5, 5];
     let nodes = vec![
         node(Step::Input, &[], pixels, 8),
@@ -69,13 +69,13 @@ pub(super) fn comparing_plan() -> Plan {
         Node { bits: 19, ..node(Step::Offset, &[1], pixels, -1) },
         Node { bits: 20, ..node(Step::Subtract, &[1, 2], pixels, -1) },
         Node { bits: 20, ..node(Step::Concat, &[3, 1], wide, -1) },
-        Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: -1, step: 2 }, &[4], half, -1) },
-        Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: 1, step: 2 }, &[4], half, -1) },
+        Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: -1, step: 2, spacing: 1 }, &[4], half, -1) },
+        Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: 1, step: 2, spacing: 1 }, &[4], half, -1) },
         Node { bits: 20, ..node(Step::Maximum { ignored: 0, groups: groups.clone() }, &[5, 6], half, -1) },
         node(Step::Multiply { rows: vec![1, 3], columns: vec![4, 2, 1, 4096] }, &[7], half, -1),
         node(Step::Reshape, &[8], Shape::vector(16), -1),
         node(linear(dense), &[9], Shape::vector(3), 7),
-        node(Step::Slice { axis: Axis::Channels, start: 2, step: 1 }, &[10], Shape::vector(1), 7),
+        node(Step::Slice { axis: Axis::Channels, start: 2, step: 1, spacing: 1 }, &[10], Shape::vector(1), 7),
         node(columns(0), &[11], Shape::vector(1), 7),
         node(Step::Class { bits: 2 }, &[12], Shape::vector(1), 7),
     ];
