@@ -41,7 +41,7 @@ pub(super) fn concat(layers: &mut Layers, node: &Node<'_>) -> Result<Activation,
         }
         inputs.push(layers.materialise(part)?);
     }
-    let layer = layers.push_layer(node, Operator::Concat, inputs, total);
+    let layer = layers.push_layer(node, Operator::Concat, inputs, total)?;
     let joined = layers.identity(layer, dims.clone(), order);
     layers.reshaped(node, &joined, dims)
 }
@@ -126,7 +126,7 @@ fn channels(
     dims[axis] = range.len();
     let input = layers.materialise(value)?;
     let operator = Operator::Slice { start: range.start };
-    let layer = layers.push_layer(node, operator, vec![input], Shape { channels: range.len(), ..from });
+    let layer = layers.push_layer(node, operator, vec![input], Shape { channels: range.len(), ..from })?;
     let order = value.order.with_channels(from.channels, range.len());
     let part = layers.identity(layer, dims.clone(), order);
     layers.reshaped(node, &part, dims)

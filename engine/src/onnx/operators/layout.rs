@@ -51,7 +51,7 @@ pub(super) fn transpose(layers: &mut Layers, node: &Node<'_>) -> Result<Activati
 /// linear layer.
 pub(super) fn straight(layers: &mut Layers, node: &Node<'_>, value: &Activation) -> Result<Activation, String> {
     if value.order.is_straight() {
-        return Ok(value.clone());
+        return layers.in_shape(node, value);
     }
     if let [_, channels, height, width] = value.dims[..] {
         let last_in_layer = Order::default().transposed(&[height, width, channels], &[2, 0, 1]);
@@ -93,7 +93,7 @@ fn move_channels(layers: &mut Layers, node: &Node<'_>, base: LayerId, image: Sha
     let Shape { channels, height, width } = image;
     layers.charge(channels * channels + channels)?;
     let flat = Shape::new(1, height, width * channels);
-    let last = layers.push_layer(node, Operator::Reshape, vec![base], flat);
+    let last = layers.push_layer(node, Operator::Reshape, vec![base], flat)?;
     let shape = LinearShape {
         input: flat,
         output: image,
@@ -106,7 +106,7 @@ fn move_channels(layers: &mut Layers, node: &Node<'_>, base: LayerId, image: Sha
     let weight = |index: usize| f64::from(u8::from(index.is_multiple_of(channels + 1)));
     let weights = (0..channels * channels).map(weight).collect();
     let linear = FloatLinear { shape, weights, bias: Bias::PerChannel(vec![0.0; channels]) };
-    let first = layers.push_layer(node, Operator::Linear(linear), vec![last], image);
+    let first = layers.push_layer(node, Operator::Linear(linear), vec![last], image)?;
     layers.remember_channels_first(base, ChannelsFirst { last, first });
     Ok(first)
 }

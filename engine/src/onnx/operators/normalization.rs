@@ -45,5 +45,5 @@ pub(super) fn batch(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, 
         gain.iter().zip(&variance).map(|(gain, variance)| gain / (variance + epsilon).sqrt()).collect();
     let shift = (0..channels).map(|channel| bias[channel] - mean[channel] * scale[channel]).collect();
     let layer = layers.materialise(&value)?;
-    Ok(layers.push_like(node, Operator::Affine { scale, shift }, vec![layer], &value))
+    layers.push_like(node, Operator::Affine { scale, shift }, vec![layer], &value)
 }
