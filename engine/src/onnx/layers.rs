@@ -200,23 +200,30 @@ impl Layers {
         self.in_shape(node, &Activation { dims, ..value.clone() })
     }
 
-    /// The value on a layer of the shape that its dimensions mean.
+    /// The value, whose elements are in the order of the file, on a layer of the shape that its dimensions mean.
     pub fn in_shape(&mut self, node: &Node<'_>, value: &Activation) -> Result<Activation, String> {
-        if shape::layer_shape(&value.dims) == self.shape(value.polynomial.base) {
+        let shape = shape::layer_shape(&value.dims);
+        if shape == self.shape(value.polynomial.base) {
             return Ok(value.clone());
+        }
+        // The scale of the network's input stays with the layer that takes it.
+        if value.polynomial.base == 0 && value.polynomial.is_uniform() {
+            let base = self.push_layer(node, Operator::Reshape, vec![0], shape)?;
+            let polynomial = Polynomial { base, ..Polynomial::clone(&value.polynomial) };
+            return Ok(Activation { polynomial: polynomial.into(), ..value.clone() });
         }
         let layer = self.materialise(value)?;
         self.push(node, Operator::Reshape, vec![layer], value.dims.clone())
     }
 
-    /// The dimension of a value, if there is one, that runs over the channels of its layer.
-    pub fn channel_axis(&self, value: &Activation) -> Option<usize> {
+    /// Whether a dimension of a value runs over the channels of its layer.
+    pub fn is_channel_axis(&self, value: &Activation, axis: usize) -> bool {
         let shape = self.shape(value.polynomial.base);
-        let area = shape.height * shape.width;
-        let sample = &value.dims[1..];
-        let strides = value.order.strides(sample);
-        let is_channel = |axis: &usize| sample[*axis] == shape.channels && strides[*axis] == Some(area);
-        (0..sample.len()).find(is_channel).map(|axis| axis + 1)
+        let stride = |axis: usize| value.order.strides(&value.dims[1..])[axis];
+        let single = shape.channels == 1;
+        axis > 0
+            && value.dims[axis] == shape.channels
+            && (single || stride(axis - 1) == Some(shape.height * shape.width))
     }
 
     /// Remembers how a layer between two bounds was computed.

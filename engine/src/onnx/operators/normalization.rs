@@ -15,11 +15,11 @@ pub(super) fn batch(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, 
         return Err("is in training mode; export the model for inference (model.eval())".to_owned());
     }
     let channels = *input.dims.get(1).ok_or("takes a value without channels")?;
-    let value = match layers.channel_axis(input) {
-        Some(1) => input.clone(),
-        _ => straight(layers, node, input)?,
+    let value = match layers.is_channel_axis(input, 1) {
+        true => input.clone(),
+        false => straight(layers, node, input)?,
     };
-    if layers.channel_axis(&value) != Some(1) {
+    if !layers.is_channel_axis(&value, 1) {
         return Err(format!(
             "takes a value of dimensions {:?}; supported are images and vectors, with the channels second",
             input.dims

@@ -13,6 +13,7 @@ fn model() -> Model {
         .integers("zero", &[1], &[0])
         .integers("two", &[1], &[2])
         .integers("sizes", &[3], &[1, 3, 1])
+        .integers("twice", &[3], &[1, 2, -3])
         .floats("image", &[1, 1, 2, 1], &[1.0, 2.0])
 }
 
@@ -100,10 +101,17 @@ fn slices_that_are_refused() {
     );
     slice("one far zero").assert_error("node `y_node` (Slice): takes nothing of axis 0 of dimensions [1, 5, 2, 1]");
     slice("two one one").assert_error("node `y_node` (Slice): takes nothing of axis 1 of dimensions [1, 5, 2, 1]");
-    slice("zero far one two")
-        .assert_error("node `y_node` (Slice): takes axis 1 in steps of 2; steps of 1 are supported");
-    slice("minus lowest one minus")
-        .assert_error("node `y_node` (Slice): takes axis 1 in steps of -1; steps of 1 are supported");
+    let steps = |axis: usize, step: i64| {
+        format!(
+            "node `y_node` (Slice): takes axis {axis} in steps of {step}; supported are steps of 1 and, over a whole \
+             height or width from the start, larger ones"
+        )
+    };
+    slice("zero far one two").assert_error(&steps(1, 2));
+    slice("one far two two").assert_error(&steps(2, 2));
+    slice("minus lowest one minus").assert_error(&steps(1, -1));
+    slice("zero far one zero").assert_error("node `y_node` (Slice): takes axis 1 in steps of 0");
+    slice("sizes sizes twice").assert_error("node `y_node` (Slice): cuts axis 1 twice");
     slice("sizes far one").assert_error("node `y_node` (Slice): has starts, ends, axes and steps of different lengths");
     slice("x far").assert_error_contains(&["node `y_node` (Slice): starts must be a constant"]);
 }
@@ -155,4 +163,64 @@ fn splits_that_are_refused() {
         "node `parts_node` (Split): takes a part of axis 2 (the height) of dimensions [1, 5, 2, 1]; supported is the \
          axis of the channels",
     );
+}
+
+#[test]
+fn every_other_row_and_column() {
+    let sampled = |bounds: [&[i64]; 4]| {
+        let mut model = Model::new(&[-1, 2, 3, 4]);
+        for (name, values) in ["starts", "ends", "axes", "steps"].into_iter().zip(bounds) {
+            model = model.integers(name, &[values.len() as i64], values);
+        }
+        model.node("y", "Slice x starts ends axes steps", vec![])
+    };
+    let input: [f32; 24] = std::array::from_fn(|index| index as f32);
+    let both = sampled([&[0, 0], &[i64::MAX, 4], &[2, -1], &[2, 3]]);
+    assert_eq!(both.operators(), ["SumPool", "SumPool"]);
+    assert_eq!(both.run(&input), [0.0, 3.0, 8.0, 11.0, 12.0, 15.0, 20.0, 23.0]);
+    let first = sampled([&[0], &[3], &[2], &[i64::MAX]]);
+    assert_eq!(first.run(&input), [0.0, 1.0, 2.0, 3.0, 12.0, 13.0, 14.0, 15.0]);
+}
+
+#[test]
+fn channels_of_zeros() {
+    let padded = |before: i64, after: i64, bottom: i64| {
+        Model::new(&[-1, 2, 1, 2]).node("y", "Pad x", vec![ints("pads", &[0, before, 0, 0, 0, after, bottom, 0])])
+    };
+    let image = [1.0, 2.0, 3.0, 4.0];
+    let expected = |before: usize, after: usize| [vec![0.0; 2 * before], image.to_vec(), vec![0.0; 2 * after]].concat();
+    assert_eq!(padded(1, 0, 0).operators(), ["Slice", "Subtract", "Concat"]);
+    assert_eq!(padded(2, 2, 0).operators(), ["Subtract", "Concat"]);
+    for (before, after) in [(1, 0), (0, 2), (1, 1), (2, 1), (5, 3)] {
+        let model = padded(before, after, 0);
+        let (before, after) = (before as usize, after as usize);
+        assert_eq!(model.load().unwrap().output_dimensions, [2 + before + after, 1, 2]);
+        assert_eq!(model.run(&image), expected(before, after));
+    }
+    assert_eq!(padded(1, 0, 1).run(&image), [0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0]);
+    padded(-1, 0, 0).assert_error_contains(&["node `y_node` (Pad): has pads [-1, 0]"]);
+}
+
+#[test]
+fn a_shortcut_without_weights() {
+    // Every other pixel and channels of zeros, as in residual networks without projections.
+    let model = Model::new(&[-1, 2, 3, 3])
+        .integers("starts", &[2], &[0, 0])
+        .integers("ends", &[2], &[i64::MAX, i64::MAX])
+        .integers("axes", &[2], &[2, 3])
+        .integers("steps", &[2], &[2, 2])
+        .integers("pads", &[8], &[0, 1, 0, 0, 0, 1, 0, 0])
+        .floats("w", &[4, 2, 3, 3], &ramp(72))
+        .node("c", "Conv x w", vec![ints("pads", &[1; 4]), ints("strides", &[2, 2])])
+        .node("s", "Slice x starts ends axes steps", vec![])
+        .node("p", "Pad s pads", vec![])
+        .node("y", "Add c p", vec![]);
+    let input = ramp(18);
+    let convolution = Model::new(&[-1, 2, 3, 3])
+        .floats("w", &[4, 2, 3, 3], &ramp(72))
+        .node("y", "Conv x w", vec![ints("pads", &[1; 4]), ints("strides", &[2, 2])])
+        .run(&input);
+    let corners = [0, 2, 6, 8, 9, 11, 15, 17].map(|pixel| input[pixel]);
+    let shortcut = [vec![0.0; 4], corners.to_vec(), vec![0.0; 4]].concat();
+    model.assert_close(&input, &convolution.iter().zip(shortcut).map(|(a, b)| a + b).collect::<Vec<_>>());
 }

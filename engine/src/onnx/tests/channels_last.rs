@@ -258,7 +258,18 @@ fn channels_that_are_last_are_cut_and_split() {
         .node("y", "Transpose s", perm(FIRST));
     assert_eq!(model.operators(), ["Linear", "Slice"]);
     model.assert_close(&ramp(12), &whole[2..]);
-    let split = vec![int("axis", 3), ints("split", &[1, 2])];
+    // A single channel is one of the last dimension still.
+    let split = || vec![int("axis", 3), ints("split", &[1, 2])];
+    let model = head()
+        .node("parts", "Split cl", split())
+        .outputs(&["a", "b"])
+        .node("r", "Relu a", vec![])
+        .node("j", "Concat b r a", vec![int("axis", -1)])
+        .node("y", "Transpose j", perm(FIRST));
+    assert_eq!(model.operators(), ["Linear", "Slice", "Slice", "Relu", "Concat"]);
+    let positive = whole[..2].iter().map(|x| x.max(0.0)).collect::<Vec<_>>();
+    model.assert_close(&ramp(12), &[&whole[2..], &positive, &whole[..2]].concat());
+    let split = split();
     let model = head().node("parts", "Split cl", split).outputs(&["a", "b"]).node("y", "Flatten a", vec![]);
     model.assert_close(&ramp(12), &whole[..2]);
 }

@@ -244,8 +244,8 @@ fn pads() {
     check("Pad x", vec![float("value", 1.0)], "pads with 1; only padding with zeros is supported");
     check(
         "Pad x",
-        pads(&[0, 1, 0, 0, 0, 0, 0, 0]),
-        "pads the batch or the channels; only padding of height and width is supported",
+        pads(&[1, 0, 0, 0, 0, 0, 0, 0]),
+        "pads the batch; only padding of channels, height and width is supported",
     );
     check(
         "Pad x",

@@ -202,6 +202,30 @@ fn zero_padding_in_all_its_forms() {
 }
 
 #[test]
+fn pads_as_exporters_compute_them() {
+    // The list of F.pad, last dimension first: filled up with zeros, in pairs, backwards, transposed.
+    let model = Model::new(&[-1, 1, 1, 1])
+        .integers("list", &[4], &[1, 2, 3, 4])
+        .integers("four", &[1], &[4])
+        .integers("pairs", &[2], &[-1, 2])
+        .integers("flat", &[1], &[-1])
+        .integers("last", &[1], &[-1])
+        .integers("lowest", &[1], &[i64::MIN + 1])
+        .integers("zero", &[1], &[0])
+        .node("zeros", "ConstantOfShape four", vec![super::tensor("value", super::integer_tensor("", &[1], &[0]))])
+        .node("all", "Concat list zeros", vec![int("axis", 0)])
+        .node("rows", "Reshape all pairs", vec![])
+        .node("back", "Slice rows last lowest zero last", vec![])
+        .node("columns", "Transpose back", vec![ints("perm", &[1, 0])])
+        .node("pads", "Reshape columns flat", vec![])
+        .node("y", "Pad x pads", vec![]);
+    let graph = model.load().unwrap();
+    assert_eq!(graph.output_dimensions, [1, 1 + 3 + 4, 1 + 1 + 2]);
+    let padded = graph.evaluate(&[5.0]).unwrap();
+    assert_eq!(padded.iter().position(|&value| value == 5.0), Some(3 * 4 + 1));
+}
+
+#[test]
 fn padding_by_nothing_is_no_layer() {
     let model = Model::new(&[-1, 2])
         .integers("pads", &[4], &[0; 4])
