@@ -1,17 +1,17 @@
 //! Transpositions as exporters of frameworks write them that store channels last.
 
-use super::{Model, int, ints, ramp, string};
+use super::{Model, int, ints, ramp};
 use crate::onnx::schema::AttributeProto;
 
-const FIRST: [i64; 4] = [0, 3, 1, 2];
+pub(super) const FIRST: [i64; 4] = [0, 3, 1, 2];
 const LAST: [i64; 4] = [0, 2, 3, 1];
 
-fn perm(axes: [i64; 4]) -> Vec<AttributeProto> {
+pub(super) fn perm(axes: [i64; 4]) -> Vec<AttributeProto> {
     vec![ints("perm", &axes)]
 }
 
 /// An image of 3x2 with two channels, weights of a 2x2 kernel with three outputs and what else a network needs.
-fn model(input: &[i64]) -> Model {
+pub(super) fn model(input: &[i64]) -> Model {
     Model::new(input)
         .floats("w", &[3, 2, 2, 2], &ramp(24))
         .floats("point", &[3, 3, 1, 1], &ramp(9))
@@ -25,12 +25,12 @@ fn model(input: &[i64]) -> Model {
         .integers("flat", &[2], &[-1, 6])
 }
 
-fn first() -> Model {
+pub(super) fn first() -> Model {
     model(&[-1, 2, 3, 2])
 }
 
 /// `values`, `height x width x channels`, with the channels first.
-fn channels_first(values: &[f32], channels: usize) -> Vec<f32> {
+pub(super) fn channels_first(values: &[f32], channels: usize) -> Vec<f32> {
     (0..channels).flat_map(|channel| values[channel..].iter().step_by(channels).copied()).collect()
 }
 
@@ -39,7 +39,7 @@ fn channels_last(values: &[f32], channels: usize) -> Vec<f32> {
 }
 
 /// The convolution of a 2x3x2 image with `w`: three channels of 2x1.
-fn convolution(input: &[f32]) -> Vec<f32> {
+pub(super) fn convolution(input: &[f32]) -> Vec<f32> {
     first().node("y", "Conv x w bias", vec![]).run(input)
 }
 
@@ -162,88 +162,6 @@ fn a_vector_with_channels_last_stays_a_vector() {
         .floats("w", &[1, 1, 1, 2], &[1.0, 10.0]);
     assert_eq!(image.operators(), ["Reshape", "MaxPool", "Reshape", "Add", "Linear"]);
     image.assert_close(&[1.0, 2.0, 3.0, 4.0], &[42.0, 86.0]);
-}
-
-#[test]
-fn an_input_with_channels_last() {
-    let model = model(&[-1, 3, 2, 2]).node("xf", "Transpose x", perm(FIRST)).node("y", "Conv xf w bias", vec![]);
-    let graph = model.load().unwrap();
-    assert_eq!((graph.input_dimensions, graph.output_dimensions), (vec![3, 2, 2], vec![3, 2, 1]));
-    // The image is read as it is: no layer moves its elements.
-    assert_eq!(model.operators(), ["Reshape", "Linear"]);
-    model.assert_close(&ramp(12), &convolution(&channels_first(&ramp(12), 2)));
-}
-
-#[test]
-fn convolutions_of_an_input_with_channels_last() {
-    let cases: [Vec<AttributeProto>; 4] = [
-        vec![ints("pads", &[1, 0, 2, 1]), ints("strides", &[2, 1])],
-        vec![string("auto_pad", "SAME_UPPER"), ints("strides", &[1, 2])],
-        vec![ints("dilations", &[2, 1])],
-        vec![ints("pads", &[0, 1, 0, 0]), ints("dilations", &[1, 2])],
-    ];
-    for (index, attributes) in cases.into_iter().enumerate() {
-        let reference = first().node("y", "Conv x w bias", attributes.clone());
-        let model =
-            model(&[-1, 3, 2, 2]).node("xf", "Transpose x", perm(FIRST)).node("y", "Conv xf w bias", attributes);
-        // A dilated row would have gaps in the middle of a pixel's channels.
-        let moved: &[&str] = if index == 3 { &["Reshape", "Linear", "Linear"] } else { &["Reshape", "Linear"] };
-        assert_eq!(model.operators(), moved);
-        model.assert_close(&ramp(12), &reference.run(&channels_first(&ramp(12), 2)));
-    }
-    let depthwise = |input: &[i64]| Model::new(input).floats("w", &[2, 1, 2, 2], &ramp(8));
-    let groups = || vec![int("group", 2)];
-    let reference = depthwise(&[-1, 2, 3, 2]).node("y", "Conv x w", groups());
-    let model = depthwise(&[-1, 3, 2, 2]).node("xf", "Transpose x", perm(FIRST)).node("y", "Conv xf w", groups());
-    model.assert_close(&ramp(12), &reference.run(&channels_first(&ramp(12), 2)));
-}
-
-#[test]
-fn normalisation_of_an_input_with_channels_last() {
-    let normalised = |operator: &str| {
-        model(&[-1, 3, 2, 2])
-            .node("s", "Sub x mean", vec![])
-            .node("d", &format!("{operator} s deviation"), vec![])
-            .node("h", "Add d half", vec![])
-            .node("f", "Transpose h", perm(FIRST))
-            .node("y", "Conv f w bias", vec![ints("pads", &[1, 1, 1, 1])])
-    };
-    assert_eq!(normalised("Div").operators(), ["AddMap", "Reshape", "AddMap", "Linear"]);
-    let padded = first().node("y", "Conv x w bias", vec![ints("pads", &[1, 1, 1, 1])]);
-    for operator in ["Div", "Mul"] {
-        let values: Vec<f32> = ramp(12)
-            .iter()
-            .enumerate()
-            .map(|(index, x)| {
-                let (mean, deviation) = ([0.25, -0.5][index % 2], [0.5_f32, 2.0][index % 2]);
-                (x - mean) * if operator == "Div" { 1.0 / deviation } else { deviation } + 0.5
-            })
-            .collect();
-        normalised(operator).assert_close(&ramp(12), &padded.run(&channels_first(&values, 2)));
-    }
-}
-
-#[test]
-fn an_input_with_channels_last_for_several_operators() {
-    let model = model(&[-1, 3, 2, 2])
-        .node("t", "Transpose x", perm(FIRST))
-        .node("m", "MaxPool t", vec![ints("kernel_shape", &[2, 2])])
-        .node("n", "BatchNormalization t mean mean mean unit", vec![])
-        .floats("unit", &[2], &[1.0 - 1e-5; 2])
-        .node("a", "AveragePool n", vec![ints("kernel_shape", &[2, 2])])
-        .node("y", "Sub m a", vec![]);
-    // The channels are moved once.
-    assert_eq!(model.operators(), ["Reshape", "Linear", "MaxPool", "Affine", "AveragePool", "Subtract"]);
-    let input = ramp(12);
-    let image = channels_first(&input, 2);
-    let mean = [0.25, -0.5];
-    let expected = [0, 1, 2, 3].map(|index| {
-        let (channel, row) = (index / 2, index % 2);
-        let window = &image[channel * 6 + row * 2..][..4];
-        let average = window.iter().map(|x| (x - mean[channel]) * mean[channel] + mean[channel]).sum::<f32>() / 4.0;
-        window.iter().copied().fold(f32::MIN, f32::max) - average
-    });
-    model.assert_close(&input, &expected);
 }
 
 #[test]

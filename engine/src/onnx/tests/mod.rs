@@ -5,6 +5,7 @@ mod answers;
 mod arithmetic;
 mod channels;
 mod channels_last;
+mod channels_last_input;
 mod clips;
 mod constants;
 mod errors;
@@ -14,6 +15,7 @@ mod networks;
 mod pools;
 mod rectifiers;
 mod robustness;
+mod unsupported;
 mod windows;
 
 use prost::Message;
