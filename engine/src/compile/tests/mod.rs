@@ -2,6 +2,7 @@
 
 mod any_cnn;
 mod private;
+mod random;
 
 use std::sync::Arc;
 
