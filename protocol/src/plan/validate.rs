@@ -10,6 +10,8 @@ pub const MAX_NODES: usize = 4096;
 pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most elements of all values together: bounds a session's memory, and the union over which noise may fail.
 pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
+/// Most terms of all sum pools together: bounds the time that local steps take.
+const MAX_POOLED: usize = 1 << 34;
 /// Most values that a node takes.
 const MAX_INPUTS: usize = 64;
 /// Most groups of compared bits, and most bits of a group.
@@ -55,6 +57,13 @@ impl Plan {
         }
         if self.nodes.iter().map(|node| node.shape.elements()).sum::<usize>() > MAX_TOTAL_ELEMENTS {
             return whole("all values together have more than 2^23 elements");
+        }
+        let pooled = self.nodes.iter().map(|node| match node.step {
+            Step::SumPool { kernel: [height, width], .. } => node.shape.elements() * height * width,
+            _ => 0,
+        });
+        if pooled.sum::<usize>() > MAX_POOLED {
+            return whole("all sum pools together have more than 2^34 terms");
         }
         if !self.nodes.iter().any(|node| matches!(node.step, Step::Linear(_))) {
             return whole("there is no linear step, so nothing to compute");
