@@ -188,7 +188,7 @@ fn pools_that_take_hours_are_refused() {
         let image = Shape::new(1, side, side);
         let pooled = Shape::new(1, side - kernel + 1, side - kernel + 1);
         let rows = Shape { height: 4, ..pooled };
-        let slice = |axis| Step::Slice { axis, start: 0, step: 1 };
+        let slice = |axis| Step::Slice { axis, start: 0, step: 1, spacing: 1 };
         let pool = Step::SumPool { kernel: [kernel; 2], stride: [1, 1], padding: Padding::default() };
         let mut nodes = vec![
             node(Step::Input, &[], image, 8),

@@ -3,6 +3,7 @@
 
 use super::{Axis, LinearShape, Node, Padding, Plan, Shape, Step};
 use crate::he::check_packing;
+use crate::steps::select::SelectLayout;
 
 /// Most nodes in a plan.
 pub const MAX_NODES: usize = 4096;
@@ -19,6 +20,8 @@ const MAX_GROUPS: usize = 16;
 const MAX_GROUP: u32 = 6;
 /// Most bits of a class: no value has more elements.
 const MAX_CLASS_BITS: u32 = 22;
+/// Most bytes of preprocessing of all comparing steps together: bounds a session's memory.
+const MAX_COMPARED: u64 = 1 << 30;
 /// Largest kernel side, stride, dilation, factor or padding.
 const MAX_EXTENT: usize = 1 << 12;
 /// Most bytes of a name or label.
@@ -64,6 +67,14 @@ impl Plan {
         });
         if pooled.sum::<usize>() > MAX_POOLED {
             return whole("all sum pools together have more than 2^34 terms");
+        }
+        let compared = self
+            .nodes
+            .iter()
+            .filter_map(|node| SelectLayout::of_node(self, node))
+            .map(|layout| layout.server_correlations_len() as u64 + layout.client_corrections_len() as u64);
+        if compared.sum::<u64>() > MAX_COMPARED {
+            return whole("all comparing steps together need more than 2^30 bytes of preprocessing");
         }
         if !self.nodes.iter().any(|node| matches!(node.step, Step::Linear(_))) {
             return whole("there is no linear step, so nothing to compute");

@@ -1,6 +1,7 @@
 //! Compiling good and odd networks.
 
 mod any_cnn;
+mod edges;
 mod private;
 mod random;
 
