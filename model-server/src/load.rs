@@ -12,6 +12,7 @@ use tacit_engine::{CompileError, CompileOptions, CompiledModel, compile, onnx};
 use tacit_protocol::session::ServerModel;
 
 use crate::config::ModelSource;
+use crate::head_room;
 
 /// Why a model cannot be loaded, with the flag that named the file.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +36,19 @@ impl LoadError {
 /// Reads and compiles a network; `calibration` holds sample inputs.
 ///
 /// # Errors
-/// [`LoadError`] if a file cannot be read or understood, or if the network cannot be compiled.
+/// [`LoadError`] if a file cannot be read or understood, if the network cannot be compiled, or if the calibration inputs
+/// leave less head-room than asked for.
 pub fn compile_files(
     network: &Path,
     calibration: Option<&Path>,
     options: &CompileOptions,
 ) -> Result<CompiledModel, LoadError> {
     let samples = calibration.map(|file| samples("--calibration", file)).transpose()?;
-    compile_graph(network, graph(network)?, samples.as_ref(), options)
+    let compiled = compile_graph(network, graph(network)?, samples.as_ref(), options)?;
+    if let (Some(file), Some(samples)) = (calibration, &samples) {
+        head_room::check(&compiled, samples).map_err(LoadError::new("--calibration", file))?;
+    }
+    Ok(compiled)
 }
 
 /// Reads a network.

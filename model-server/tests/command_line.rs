@@ -24,6 +24,18 @@ fn run(arguments: &[&str]) -> Output {
     model_server().args(arguments).output().unwrap()
 }
 
+/// The output of a server that is expected to end by itself; one that serves instead is ended after a minute.
+fn refused(arguments: &[&str]) -> Output {
+    let mut child = model_server().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Fails only if the server has ended.
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}
+
 fn standard_error(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -168,11 +180,17 @@ fn too_little_head_room_is_refused_with_the_layer() {
     let model = format!("m={}", bundled("m2_minionn_quad.onnx"));
     let calibration = format!("m={}", bundled("digits_calibration.npz"));
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--model", &model, "--calibration", &calibration];
-    let output = run(&[&arguments[..], &["--head-room", "15"]].concat());
+    let output = refused(&[&arguments[..], &["--head-room", "15"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let error = standard_error(&output);
-    assert!(error.contains("layer `") && error.contains("head-room"), "{error}");
+    assert!(error.contains(&format!("--calibration {}", bundled("digits_calibration.npz"))), "{error}");
+    assert!(error.contains("layer `/fc1/Gemm`: the calibration inputs leave"), "{error}");
+    assert!(error.contains("less than the 15 asked for"), "{error}");
     assert!(output.stdout.is_empty());
+
+    let arguments = ["inspect", "--model", &model[2..], "--calibration", &calibration[2..], "--head-room", "15"];
+    let text = String::from_utf8(run(&arguments).stdout).unwrap();
+    assert!(text.contains("warning: `serve` refuses this: layer `/fc1/Gemm`"), "{text}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tacit_engine::graph::Graph;
 use tacit_engine::quantize::Calibration;
 use tacit_engine::{CompiledModel, LayerReport, fixed_point};
-use tacit_protocol::plan::Node;
 
+use crate::head_room::{bits_left, largest_magnitudes, magnitude};
 use crate::load::{self, LoadError};
 
 /// A calibration set against an independent one, on the integers that private inference computes with.
@@ -98,8 +98,8 @@ impl Comparison {
                 node: layer.node,
                 name: layer.name.clone(),
                 bits: node.bits,
-                calibration_head_room: head_room(node, seen[layer.node]),
-                independent_head_room: head_room(node, reached[layer.node]),
+                calibration_head_room: bits_left(node, seen[layer.node]),
+                independent_head_room: bits_left(node, reached[layer.node]),
                 values_beyond: observed.iter().map(|sample| sample.beyond[layer.node]).sum(),
                 values: observed.len() * node.shape.elements(),
             }
@@ -125,7 +125,6 @@ fn observe(graph: &Graph, compiled: &CompiledModel, sample: &[f32], seen: &[u32]
     let input = plan.encode_input(sample).ok()?;
     let plain = graph.evaluate(sample).ok()?;
     let values = fixed_point::evaluate_nodes(plan, &compiled.parameters, &input);
-    let magnitude = |element: &u32| (*element as i32).unsigned_abs();
     let beyond = values.iter().zip(seen).map(|(value, most)| value.iter().filter(|x| magnitude(x) > *most).count());
     let answer = values.last()?;
     let (class, logits) = match plan.decode_class(answer) {
@@ -136,7 +135,7 @@ fn observe(graph: &Graph, compiled: &CompiledModel, sample: &[f32], seen: &[u32]
         }
     };
     Some(Observation {
-        magnitudes: values.iter().map(|value| value.iter().map(magnitude).max().unwrap_or(0)).collect(),
+        magnitudes: largest_magnitudes(&values),
         beyond: beyond.collect(),
         same_class: class == largest_index(&plain),
         logits,
@@ -149,11 +148,6 @@ fn largest(start: &[u32], samples: &[Observation]) -> Vec<u32> {
         most.iter_mut().zip(&sample.magnitudes).for_each(|(most, magnitude)| *most = (*most).max(*magnitude));
         most
     })
-}
-
-/// Bits between a magnitude and the bound of a node, `2^(bits - 1)`. That of 0 is all that there are.
-fn head_room(node: &Node, magnitude: u32) -> f64 {
-    f64::from(node.bits - 1) - f64::from(magnitude.max(1)).log2()
 }
 
 fn distance(logits: &[f32], plain: &[f32]) -> Distance {

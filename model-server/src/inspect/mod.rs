@@ -10,7 +10,7 @@ use tacit_protocol::plan::{Axis, LinearPlan, Node, OutputFunction, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
 use crate::config::InspectArguments;
-use crate::load;
+use crate::{head_room, load};
 use independent::Comparison;
 
 mod independent;
@@ -92,7 +92,11 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Box<dyn Error>> {
     let graph = load::graph(&arguments.model)?;
     let calibration = arguments.calibration.as_deref();
     let calibration = calibration.map(|file| load::samples("--calibration", file)).transpose()?;
-    let compiled = load::compile_graph(&arguments.model, graph.clone(), calibration.as_ref(), &arguments.options())?;
+    let mut compiled =
+        load::compile_graph(&arguments.model, graph.clone(), calibration.as_ref(), &arguments.options())?;
+    if let Some(Err(error)) = calibration.as_ref().map(|calibration| head_room::check(&compiled, calibration)) {
+        compiled.report.warnings.push(format!("`serve` refuses this: {error}"));
+    }
     let mut inspection = Inspection::new(&compiled.plan, &compiled.report);
     if let (Some(file), Some(calibration)) = (&arguments.independent, &calibration) {
         inspection.independent = Some(independent::compare(&graph, &compiled, calibration, file)?);
