@@ -14,7 +14,7 @@
 //! - a local step: the interval of its sums;
 //! - the output with `f` bits dropped: larger by `2^(f-1)` at both ends (the bits that the server does not reveal).
 //!
-//! [`evaluate_range`] gives these intervals for the logits.
+//! [`evaluate_range`] gives these intervals for the logits, cut to the bits that the plan guarantees.
 
 use tacit_protocol::plan::{Plan, Shape, Step};
 use tacit_protocol::share::Share;
@@ -166,9 +166,10 @@ pub fn evaluate_range(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Ve
                 inputs[0].iter().zip(factors.cycle()).map(scaled).collect()
             }
             Step::Concat => inputs.iter().flat_map(|input| input.iter().copied()).collect(),
-            Step::Slice { axis, start, step } => {
+            Step::Slice { axis, start, step, spacing } => {
                 let from = plan.nodes[node.inputs[0]].shape;
-                local::slice_places(from, node.shape, *axis, *start, *step).map(|place| inputs[0][place]).collect()
+                let places = local::slice_places(from, node.shape, *axis, *start, [*step, *spacing]);
+                places.map(|place| inputs[0][place]).collect()
             }
             Step::Class { .. } => inputs[0].clone(),
             Step::ShiftLeft { amount } => map(&|(low, high)| (low << amount, high << amount)),
@@ -178,7 +179,10 @@ pub fn evaluate_range(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Ve
                 (low - half, high + half)
             }),
         };
-        values.push(value);
+        // A value never leaves its bits, however far worst cases add up over many layers.
+        let limit = 1i64 << node.bits;
+        let bounded = |(low, high): (i64, i64)| (low.clamp(-limit, limit), high.clamp(-limit, limit));
+        values.push(value.into_iter().map(bounded).collect());
     }
     values.pop().unwrap_or_default()
 }

@@ -81,7 +81,9 @@ impl Builder<'_> {
                 }
                 Kind::Multiply { rows, columns } => Step::Multiply { rows: rows.clone(), columns: columns.clone() },
                 Kind::Concat => Step::Concat,
-                Kind::Slice { axis, start, step } => Step::Slice { axis: *axis, start: *start, step: *step },
+                Kind::Slice { axis, start, step, spacing } => {
+                    Step::Slice { axis: *axis, start: *start, step: *step, spacing: *spacing }
+                }
                 Kind::SumPool(pool) => {
                     Step::SumPool { kernel: pool.kernel, stride: pool.stride, padding: pool.padding }
                 }
@@ -189,7 +191,9 @@ impl Builder<'_> {
         // One unit more for the error of a truncation, and what is added before bits are dropped.
         let users = self.skeleton.nodes.iter().enumerate().filter(|(_, user)| user.inputs.contains(&id));
         let dropped = users.map(|(user, _)| self.dropped(user)).max().unwrap_or(0);
-        let bits = (largest.exp2() + f64::from(dropped).exp2() + 2.0).log2().ceil() as i64 + 1;
+        // A comparison of two such values also needs room for the bits that it ignores.
+        let margin = largest.exp2() / 2f64.powi(self.options.compared_bits as i32);
+        let bits = (largest.exp2() + f64::from(dropped).exp2() + margin + 2.0).log2().ceil() as i64 + 1;
         bits.clamp(2 + i64::from(dropped), i64::from(VALUE_BITS) + 1) as u32
     }
 

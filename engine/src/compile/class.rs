@@ -80,7 +80,12 @@ impl Tail<'_> {
         let half = count / 2;
         let mut slice = |start: usize, length: usize| {
             self.last = players;
-            self.push(Step::Slice { axis: Axis::Channels, start: start as i32, step: 1 }, Shape::vector(length), 0, 0);
+            self.push(
+                Step::Slice { axis: Axis::Channels, start: start as i32, step: 1, spacing: 1 },
+                Shape::vector(length),
+                0,
+                0,
+            );
             self.last
         };
         let (first, second) = (slice(0, half), slice(half, half));

@@ -46,6 +46,8 @@ pub struct CompileOptions {
     pub input_range: Option<(f32, f32)>,
     /// Bits that a ReLU compares and keeps, the sign apart: more cost more transfers and bytes.
     pub compared_bits: u32,
+    /// Bits of weights where values are compared, the sign apart, 8 to 15: more make the encryption dearer.
+    pub weight_bits: u32,
     /// Most round trips of a comparison, 2 or 3; with 3 wide comparisons need fewer bytes of preprocessing.
     pub comparison_round_trips: u32,
     /// What the client gets.
@@ -67,7 +69,8 @@ impl Default for CompileOptions {
         Self {
             head_room_bits: 1,
             input_range: None,
-            compared_bits: 13,
+            compared_bits: 12,
+            weight_bits: 11,
             comparison_round_trips: 2,
             answer: Answer::Logits,
         }
@@ -119,7 +122,9 @@ pub fn compile(
     let values: Vec<Vec<Vec<f64>>> = samples.par_iter().map(|sample| skeleton.evaluate(sample)).collect();
     let correct_biases = calibration.is_some() && samples.len() >= FEWEST_SAMPLES;
     let sensitivity = Sensitivity::new(&skeleton, &values, correct_biases);
-    let bits = Bits { weights: f64::from(i16::MAX).log2(), compared: f64::from(options.compared_bits) };
+    let weight_bits = if skeleton.compares() { options.weight_bits.clamp(8, 15) } else { 15 };
+    let bits =
+        Bits { weights: (f64::from(weight_bits).exp2() - 1.0).log2(), compared: f64::from(options.compared_bits) };
     let scales = find_scales(&skeleton, &groups, &ranges, &sensitivity, options.head_room_bits, bits)?;
     warn_of_errors(scales.expected_error, &values, &mut warnings);
     let builder = build::Builder {

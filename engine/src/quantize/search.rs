@@ -128,7 +128,7 @@ impl<'a> Search<'a> {
 
     /// Brings a point inside the limits and then to the least error for its dropped bits.
     fn settle(&self, point: &mut Point, fixed: &[usize]) {
-        self.repair(point);
+        self.repair(point, fixed);
         for _ in 0..SWEEPS {
             for root in self.roots.iter().filter(|root| !fixed.contains(root)) {
                 let logarithms = self.groups.resolve(&point.roots, &point.drops);
@@ -137,10 +137,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Lowers each root, in order, below the limits that it has with groups settled before.
-    fn repair(&self, point: &mut Point) {
+    /// Lowers each free root, in order, below the limits that it has with groups settled before, and then below those
+    /// that it has with any.
+    fn repair(&self, point: &mut Point, fixed: &[usize]) {
         let mut known = vec![false; self.groups.origins.len()];
-        for root in &self.roots {
+        fixed.iter().for_each(|root| known[*root] = true);
+        for root in [&self.roots, &self.roots].into_iter().flatten().filter(|root| !fixed.contains(root)) {
             known[*root] = true;
             if point.roots[*root].is_infinite() {
                 // Any value works as the origin of the step below.

@@ -13,16 +13,35 @@ use super::skeleton::{Kind, Skeleton};
 /// Bits that a squared value keeps.
 const SQUARED_BITS: f64 = 9.0;
 
+/// Passes over the network: a free scale may also be limited by layers that come later.
+const PASSES: usize = 4;
+
 /// Bits dropped by each node (shifts: minus the bits added).
 pub(super) fn starting_drops(skeleton: &Skeleton, groups: &Groups, limits: &[Limit], bits: Bits) -> Vec<i32> {
     let mut drops = vec![0; skeleton.nodes.len()];
     let mut scales: Vec<Option<f64>> = vec![None; groups.origins.len()];
+    for _ in 0..PASSES {
+        pass(skeleton, groups, limits, bits, &mut scales, &mut drops);
+    }
+    drops
+}
+
+/// Sets scales and drops node by node, with those of the pass before where later ones are needed.
+fn pass(
+    skeleton: &Skeleton,
+    groups: &Groups,
+    limits: &[Limit],
+    bits: Bits,
+    scales: &mut [Option<f64>],
+    drops: &mut [i32],
+) {
+    let mut done = vec![false; groups.origins.len()];
     for (id, node) in skeleton.nodes.iter().enumerate() {
         for group in &groups.of_channel[id] {
-            if scales[*group].is_some() {
+            if done[*group] {
                 continue;
             }
-            let highest = highest_scale(*group, limits, &scales);
+            let highest = highest_scale(*group, limits, scales);
             let scale = match groups.origins[*group] {
                 Origin::Root => highest,
                 Origin::Derived { node: changing, from, power } if changing == id => {
@@ -39,10 +58,10 @@ pub(super) fn starting_drops(skeleton: &Skeleton, groups: &Groups, limits: &[Lim
                 // Known once the step is reached that it is derived from.
                 Origin::Derived { .. } => continue,
             };
+            done[*group] = true;
             scales[*group] = Some(scale);
         }
     }
-    drops
 }
 
 /// Whole bits to drop for an excess.

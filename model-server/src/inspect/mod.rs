@@ -163,7 +163,7 @@ impl StepLine {
             Step::Offset => ("offset", String::new()),
             Step::Multiply { .. } => ("multiply", "by row and column".to_string()),
             Step::Concat => ("concat", String::new()),
-            Step::Slice { axis, start, step } => {
+            Step::Slice { axis, start, step, .. } => {
                 let axis = match axis {
                     Axis::Channels => "channels",
                     Axis::Rows => "rows",

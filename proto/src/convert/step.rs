@@ -69,7 +69,12 @@ fn slice_from_wire(wire: pb::SliceStep) -> Result<Step, ConvertError> {
         pb::Axis::Columns => Axis::Columns,
         pb::Axis::Unspecified => return Err(out_of_range("axis", 0, 1, 3)),
     };
-    Ok(Step::Slice { axis, start: wire.start, step: bits("step", wire.step, 1..=limits::EXTENT as u32)? })
+    Ok(Step::Slice {
+        axis,
+        start: wire.start,
+        step: bits("step", wire.step, 1..=limits::EXTENT as u32)?,
+        spacing: bits("spacing", wire.spacing, 1..=limits::EXTENT as u32)?,
+    })
 }
 
 fn sum_pool(wire: pb::SumPoolStep) -> Result<Step, ConvertError> {
@@ -104,13 +109,13 @@ pub(super) fn step_to_wire(step: &Step) -> Result<pb::node::Step, ConvertError> 
         Step::Multiply { rows, columns } => {
             Wire::Multiply(pb::MultiplyStep { rows: rows.clone(), columns: columns.clone() })
         }
-        Step::Slice { axis, start, step } => {
+        Step::Slice { axis, start, step, spacing } => {
             let axis = match axis {
                 Axis::Channels => pb::Axis::Channels,
                 Axis::Rows => pb::Axis::Rows,
                 Axis::Columns => pb::Axis::Columns,
             };
-            Wire::Slice(pb::SliceStep { axis: axis.into(), start: *start, step: *step })
+            Wire::Slice(pb::SliceStep { axis: axis.into(), start: *start, step: *step, spacing: *spacing })
         }
         Step::ShiftLeft { amount } => Wire::ShiftLeft(pb::ShiftLeftStep { amount: *amount }),
         Step::Output { drop } => Wire::Output(pb::OutputStep { drop: *drop }),

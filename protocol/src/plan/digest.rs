@@ -147,7 +147,7 @@ impl Encoder {
                 self.factors(columns);
             }
             Step::Concat => self.number(14),
-            Step::Slice { axis, start, step } => {
+            Step::Slice { axis, start, step, spacing } => {
                 self.number(15);
                 self.number(match axis {
                     Axis::Channels => 0,
@@ -156,6 +156,7 @@ impl Encoder {
                 });
                 self.number(i64::from(*start) as u64);
                 self.number(u64::from(*step));
+                self.number(u64::from(*spacing));
             }
             Step::Class { bits } => {
                 self.number(16);

@@ -178,7 +178,8 @@ pub enum Step {
     },
     /// The channels of all inputs, one after the other, local.
     Concat,
-    /// Every `step`-th channel, row or column from `start` on; positions outside are brought to the nearest inside. Local.
+    /// Every `step`-th channel, row or column from `start` on; positions outside are brought inside by as few steps of
+    /// `spacing` as possible. Local.
     Slice {
         /// What is counted.
         axis: Axis,
@@ -186,6 +187,8 @@ pub enum Step {
         start: i32,
         /// Distance between those taken, 1 to 2^12.
         step: u32,
+        /// Distance between a position outside and those that it may be brought to, 1 to 2^12.
+        spacing: u32,
     },
     /// Multiplication by `2^amount`, local: aligns scales before [`Step::Add`].
     ShiftLeft {

@@ -176,8 +176,10 @@ impl Plan {
                 fraction(input_fraction)
             }
             Step::Concat => self.validate_concat(node, input),
-            Step::Slice { axis, step, .. } => {
-                check((1..=MAX_EXTENT as u32).contains(step), "the step of a slice is out of range")?;
+            Step::Slice { axis, start, step, spacing } => {
+                let in_range = |size: &u32| (1..=MAX_EXTENT as u32).contains(size);
+                check(in_range(step) && in_range(spacing), "the step of a slice is out of range")?;
+                check(start.unsigned_abs() as usize <= MAX_ELEMENTS, "a slice starts too far outside")?;
                 let mut expected = input.shape;
                 match axis {
                     Axis::Channels => expected.channels = node.shape.channels,

@@ -21,8 +21,9 @@ pub fn evaluate(step: &Step, inputs: &[&Share], input: Shape, output: Shape) -> 
             Share(inputs[0].iter().zip(factors.cycle()).map(|(element, factor)| element.wrapping_mul(factor)).collect())
         }
         Step::Concat => Share(inputs.iter().flat_map(|input| input.iter().copied()).collect()),
-        Step::Slice { axis, start, step } => {
-            Share(slice_places(input, output, *axis, *start, *step).map(|place| inputs[0][place]).collect())
+        Step::Slice { axis, start, step, spacing } => {
+            let places = slice_places(input, output, *axis, *start, [*step, *spacing]);
+            Share(places.map(|place| inputs[0][place]).collect())
         }
         Step::ShiftLeft { amount } => Share(inputs[0].iter().map(|element| element << amount).collect()),
         Step::Reshape => inputs[0].clone(),
@@ -44,8 +45,15 @@ pub(crate) fn difference(left: &Share, right: &Share) -> Share {
 }
 
 /// For each element of a [`Step::Slice`], the element of its input that it takes: every `step`-th channel, row or column
-/// from `start` on, the nearest one inside where that lies outside.
-pub fn slice_places(input: Shape, output: Shape, axis: Axis, start: i32, step: u32) -> impl Iterator<Item = usize> {
+/// from `start` on, brought inside by as few steps of `spacing` as possible where that lies outside. The last argument
+/// is `[step, spacing]`.
+pub fn slice_places(
+    input: Shape,
+    output: Shape,
+    axis: Axis,
+    start: i32,
+    [step, spacing]: [u32; 2],
+) -> impl Iterator<Item = usize> {
     // The axis splits the elements into blocks of `size` runs of `length` elements each.
     let (blocks, size, count, length) = match axis {
         Axis::Channels => (1, input.channels, output.channels, input.height * input.width),
@@ -54,7 +62,14 @@ pub fn slice_places(input: Shape, output: Shape, axis: Axis, start: i32, step: u
     };
     let place = move |index: usize| {
         let place = i64::from(start).saturating_add(index as i64 * i64::from(step));
-        place.clamp(0, size as i64 - 1) as usize
+        let (last, spacing) = (size as i64 - 1, i64::from(spacing));
+        let inside = match place {
+            ..0 => place.rem_euclid(spacing),
+            place if place > last => last - (last - place).rem_euclid(spacing),
+            place => place,
+        };
+        // Where the axis is shorter than the spacing there may be none.
+        inside.clamp(0, last) as usize
     };
     let runs = (0..blocks).flat_map(move |block| (0..count).map(move |index| (block * size + place(index)) * length));
     runs.flat_map(move |first| first..first + length)
@@ -125,5 +140,48 @@ mod tests {
             } } }
             prop_assert_eq!(sum_pool(&elements, input, output, kernel, stride, padding), expected);
         }
+
+        #[test]
+        fn slices_equal_their_definition(
+            channels in 1usize..4, height in 1usize..6, width in 1usize..6, axis in 0usize..3, count in 1usize..6,
+            start in -7i32..7, step in 1u32..4, spacing in 1u32..4,
+        ) {
+            let input = Shape::new(channels, height, width);
+            let elements = Share((0..input.elements() as u32).collect());
+            let mut sizes = [channels, height, width];
+            let size = sizes[axis] as i64;
+            sizes[axis] = count;
+            let output = Shape::new(sizes[0], sizes[1], sizes[2]);
+            let axes = [Axis::Channels, Axis::Rows, Axis::Columns];
+            let place = |index: usize| {
+                let mut place = i64::from(start) + index as i64 * i64::from(step);
+                // Steps that cannot end inside end at the border.
+                while place < 0 { place += i64::from(spacing); }
+                while place >= size && place >= i64::from(spacing) { place -= i64::from(spacing); }
+                place.min(size - 1)
+            };
+            let mut expected = Vec::new();
+            for channel in 0..sizes[0] { for row in 0..sizes[1] { for column in 0..sizes[2] {
+                let mut at = [channel, row, column];
+                at[axis] = place(at[axis]) as usize;
+                expected.push(((at[0] * height + at[1]) * width + at[2]) as u32);
+            } } }
+            let slice = Step::Slice { axis: axes[axis], start, step, spacing };
+            prop_assume!(size >= i64::from(spacing));
+            prop_assert_eq!(evaluate(&slice, &[&elements], input, output).unwrap().0.clone(), expected);
+        }
+    }
+
+    #[test]
+    fn elementwise_steps_equal_their_definitions() {
+        let (shape, joined) = (Shape::new(2, 1, 2), Shape::new(4, 1, 2));
+        let [first, second] = [Share(vec![1, 2, 3, u32::MAX]), Share(vec![10, 0, u32::MAX, 5])];
+        let value = |step: Step, output: Shape| evaluate(&step, &[&first, &second], shape, output).unwrap().0.clone();
+        assert_eq!(value(Step::Add, shape), [11, 2, 2, 4]);
+        assert_eq!(value(Step::Subtract, shape), [9u32.wrapping_neg(), 2, 4, 6u32.wrapping_neg()]);
+        assert_eq!(value(Step::Concat, joined), [1, 2, 3, u32::MAX, 10, 0, u32::MAX, 5]);
+        let multiply = Step::Multiply { rows: vec![3], columns: vec![1, 2] };
+        assert_eq!(value(multiply, shape), [3, 12, 9, 6u32.wrapping_neg()]);
+        assert!(evaluate(&Step::Relu { drop: 1, groups: vec![1] }, &[&first], shape, shape).is_none());
     }
 }

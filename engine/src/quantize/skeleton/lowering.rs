@@ -55,7 +55,7 @@ impl Lowering {
             }
             Operator::Reshape => self.push(node(Kind::Reshape), like, false),
             Operator::Slice { start } => {
-                let kind = Kind::Slice { axis: Axis::Channels, start: *start as i32, step: 1 };
+                let kind = Kind::Slice { axis: Axis::Channels, start: *start as i32, step: 1, spacing: 1 };
                 self.push(node(kind), like, false)
             }
             Operator::AddMap(constants) => self.push(node(Kind::Offset(constants.clone())), like, false),
@@ -156,7 +156,8 @@ impl Lowering {
             }
             let slices = (0..kernel).map(|tap| {
                 let start = (tap * window.dilation[dimension]) as i32 - before as i32;
-                let kind = Kind::Slice { axis, start, step: stride as u32 };
+                // A place in the padding is taken by another one of the same window, which changes no maximum.
+                let kind = Kind::Slice { axis, start, step: stride as u32, spacing: window.dilation[dimension] as u32 };
                 SkeletonNode { name: name.to_string(), kind, inputs: vec![current], shape: image }
             });
             let slices: Vec<SkeletonNode> = slices.collect();
@@ -191,7 +192,12 @@ impl Lowering {
             [_] => vec![winners],
             _ => (0..pairs.len())
                 .map(|pair| {
-                    let kind = Kind::Slice { axis: Axis::Channels, start: (pair * shape.channels) as i32, step: 1 };
+                    let kind = Kind::Slice {
+                        axis: Axis::Channels,
+                        start: (pair * shape.channels) as i32,
+                        step: 1,
+                        spacing: 1,
+                    };
                     let node = SkeletonNode { name: name.to_string(), kind, inputs: vec![winners], shape };
                     self.push(node, like, false)
                 })

@@ -39,6 +39,7 @@ pub(crate) enum Kind {
         axis: Axis,
         start: i32,
         step: u32,
+        spacing: u32,
     },
     Reshape,
     Output,
@@ -123,8 +124,8 @@ impl Skeleton {
 
     /// For each element of a slice, the element of its input that it takes.
     pub fn places(&self, node: &SkeletonNode) -> Vec<usize> {
-        let Kind::Slice { axis, start, step } = node.kind else { return vec![] };
-        local::slice_places(self.nodes[node.inputs[0]].shape, node.shape, axis, start, step).collect()
+        let Kind::Slice { axis, start, step, spacing } = node.kind else { return vec![] };
+        local::slice_places(self.nodes[node.inputs[0]].shape, node.shape, axis, start, [step, spacing]).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use tacit_protocol::he::ParameterSet;
 use tacit_protocol::plan::{LinearPlan, Padding, Plan, PlanDigest, Shape};
 
 use super::super::digest;
-use super::samples::plan;
+use super::samples::{comparing_plan, plan};
 use super::{Problem, assert_refused};
 use crate::{limits, pb};
 
@@ -32,11 +32,13 @@ fn linear(wire: &mut pb::Plan) -> &mut pb::LinearStep {
 
 #[test]
 fn a_plan_with_every_step_survives_the_wire() {
-    let bytes = wire().encode_to_vec();
-    let decoded = pb::Plan::decode(bytes.as_slice()).unwrap();
-    let restored = Plan::try_from(decoded).unwrap();
-    assert_eq!(restored, plan());
-    assert_eq!(restored.digest(), plan().digest());
+    for plan in [plan(), comparing_plan()] {
+        let bytes = pb::Plan::try_from(&plan).unwrap().encode_to_vec();
+        let decoded = pb::Plan::decode(bytes.as_slice()).unwrap();
+        let restored = Plan::try_from(decoded).unwrap();
+        assert_eq!(restored, plan);
+        assert_eq!(restored.digest(), plan.digest());
+    }
 }
 
 #[test]
@@ -78,7 +80,8 @@ fn node_fields_are_checked() {
     assert_refused(changed(|wire| wire.nodes.truncate(1)), "nodes");
     assert_refused(changed(|wire| wire.nodes = vec![pb::Node::default(); limits::NODES + 1]), "nodes");
     assert_refused(changed(|wire| wire.nodes[3].step = None), "nodes[3].step");
-    assert_refused(changed(|wire| wire.nodes[3].inputs = vec![0; 3]), "nodes[3].inputs");
+    assert_refused(changed(|wire| wire.nodes[3].inputs = vec![0; 65]), "nodes[3].inputs");
+    assert_refused(changed(|wire| wire.nodes[3].inputs = vec![0; 3]), "plan");
     assert_refused(changed(|wire| wire.nodes[3].inputs = vec![3]), "nodes[3].inputs");
     assert_refused(changed(|wire| wire.nodes[0].inputs = vec![0]), "nodes[0].inputs");
     assert_refused(changed(|wire| wire.nodes[3].shape = None), "nodes[3].shape");
@@ -123,6 +126,43 @@ fn step_fields_are_checked() {
     // Each field is in bounds, but the graph is wrong.
     let problem = assert_refused(replaced(3, Step::Input(pb::InputStep {})), "plan");
     assert!(matches!(problem, Problem::Plan(_)));
+}
+
+#[test]
+fn comparing_step_fields_are_checked() {
+    use pb::node::Step;
+    let replaced = |node: usize, with: Step| {
+        let mut wire = pb::Plan::try_from(&comparing_plan()).expect("the sample fits the wire");
+        wire.nodes[node].step = Some(with);
+        Plan::try_from(wire)
+    };
+    let relu = |drop: u32, groups: Vec<u32>| replaced(1, Step::Relu(pb::ReluStep { drop, groups }));
+    assert!(relu(9, vec![5; 4]).is_ok());
+    assert_refused(relu(30, vec![5; 4]), "nodes[1].relu.drop");
+    assert_refused(relu(9, vec![]), "nodes[1].relu.groups");
+    assert_refused(relu(9, vec![1; 17]), "nodes[1].relu.groups");
+    assert_refused(relu(9, vec![7, 5, 5, 3]), "nodes[1].relu.groups");
+    assert_refused(relu(9, vec![0, 6, 6, 6, 2]), "nodes[1].relu.groups");
+    assert_refused(relu(9, vec![5; 3]), "plan");
+    let maximum = |ignored: u32| replaced(7, Step::Maximum(pb::MaximumStep { ignored, groups: vec![5; 4] }));
+    assert_refused(maximum(30), "nodes[7].maximum.ignored");
+    assert_refused(maximum(1), "plan");
+    let multiply = |rows: Vec<u32>| replaced(8, Step::Multiply(pb::MultiplyStep { rows, columns: vec![1; 4] }));
+    assert_refused(multiply(vec![]), "nodes[8].multiply.rows");
+    assert_refused(multiply(vec![1, 4097]), "nodes[8].multiply.rows");
+    assert_refused(multiply(vec![1; 3]), "plan");
+    let slice = |axis: i32, step: u32| replaced(5, Step::Slice(pb::SliceStep { axis, start: 0, step, spacing: 1 }));
+    assert_refused(slice(0, 1), "nodes[5].slice.axis");
+    assert_eq!(assert_refused(slice(9, 1), "nodes[5].slice.axis"), Problem::UnknownValue { value: 9 });
+    assert_refused(slice(2, 0), "nodes[5].slice.step");
+    assert_refused(slice(1, 1), "plan");
+    let class = |bits: u32| replaced(13, Step::Class(pb::ClassStep { bits }));
+    assert_refused(class(0), "nodes[13].class.bits");
+    assert_refused(class(23), "nodes[13].class.bits");
+    assert_refused(class(1), "plan");
+    let mut wire = pb::Plan::try_from(&comparing_plan()).expect("the sample fits the wire");
+    wire.output.as_mut().expect("the sample has an output").function = 17;
+    assert_eq!(assert_refused(Plan::try_from(wire), "output.function"), Problem::UnknownValue { value: 17 });
 }
 
 #[test]

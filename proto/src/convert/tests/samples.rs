@@ -1,8 +1,8 @@
-//! A small plan with every kind of step.
+//! Two small plans that together hold every kind of step.
 
 use tacit_protocol::he::choose_packing;
 use tacit_protocol::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
+    Axis, InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
 };
 
 fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node {
@@ -16,7 +16,7 @@ fn linear(shape: LinearShape) -> Step {
     Step::Linear(LinearPlan { shape, packing })
 }
 
-/// A plan that holds every kind of step.
+/// A plan of squares and truncations that reveals logits.
 pub(super) fn plan() -> Plan {
     let image = Shape::new(2, 6, 6);
     let features = Shape::new(4, 3, 3);
@@ -52,6 +52,38 @@ pub(super) fn plan() -> Plan {
             labels: vec!["cat".into(), "dog".into(), "owl".into()],
             function: OutputFunction::Softmax,
         },
+    };
+    plan.validate().expect("the sample is valid");
+    plan
+}
+
+/// A plan of comparisons that reveals a class.
+pub(super) fn comparing_plan() -> Plan {
+    let (pixels, wide, half) = (Shape::new(1, 4, 4), Shape::new(2, 4, 4), Shape::new(2, 2, 4));
+    let dense = LinearShape::fully_connected(16, 3);
+    let columns = |start: i32| Step::Slice { axis: Axis::Columns, start, step: 2, spacing: 1 };
+    let groups = vec![5, 5, 5, 5];
+    let nodes = vec![
+        node(Step::Input, &[], pixels, 8),
+        Node { bits: 19, ..node(Step::Relu { drop: 9, groups: groups.clone() }, &[0], pixels, -1) },
+        Node { bits: 19, ..node(Step::Offset, &[1], pixels, -1) },
+        Node { bits: 20, ..node(Step::Subtract, &[1, 2], pixels, -1) },
+        Node { bits: 20, ..node(Step::Concat, &[3, 1], wide, -1) },
+        Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: -1, step: 2, spacing: 1 }, &[4], half, -1) },
+        Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: 1, step: 2, spacing: 1 }, &[4], half, -1) },
+        Node { bits: 20, ..node(Step::Maximum { ignored: 0, groups: groups.clone() }, &[5, 6], half, -1) },
+        node(Step::Multiply { rows: vec![1, 3], columns: vec![4, 2, 1, 4096] }, &[7], half, -1),
+        node(Step::Reshape, &[8], Shape::vector(16), -1),
+        node(linear(dense), &[9], Shape::vector(3), 7),
+        node(Step::Slice { axis: Axis::Channels, start: 2, step: 1, spacing: 1 }, &[10], Shape::vector(1), 7),
+        node(columns(0), &[11], Shape::vector(1), 7),
+        node(Step::Class { bits: 2 }, &[12], Shape::vector(1), 7),
+    ];
+    let labels = vec![String::new(); 3];
+    let plan = Plan {
+        nodes,
+        input: InputSpec { name: "pixels".into(), dimensions: vec![4, 4], low: 0.0, high: 1.0 },
+        output: OutputSpec { name: "class".into(), dimensions: vec![3], labels, function: OutputFunction::ArgMax },
     };
     plan.validate().expect("the sample is valid");
     plan

@@ -99,7 +99,7 @@ impl TestModel {
             let prepared = PreparedLinear::new(&plan, &weights).unwrap();
             (Step::Linear(plan), Some(Layer { shape, weights, bias, prepared }))
         };
-        let rows = |start: i32| Step::Slice { axis: Axis::Rows, start, step: 2 };
+        let rows = |start: i32| Step::Slice { axis: Axis::Rows, start, step: 2, spacing: 1 };
         let pool = Step::SumPool { kernel: [1, 2], stride: [1, 2], padding: Padding::default() };
         add(Step::Input, &[], image, 4, 31, None);
         let (step, layer) = linear(convolution);

@@ -1,5 +1,8 @@
 //! Compiling good and odd networks.
 
+mod any_cnn;
+mod private;
+
 use std::sync::Arc;
 
 use tacit_protocol::plan::{LinearShape, Shape, Step};
