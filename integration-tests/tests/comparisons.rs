@@ -9,7 +9,9 @@ use support::{OnlineCall, RawClient, Served, assert_reason};
 use tacit_engine::CompileOptions;
 use tacit_proto::Reason;
 use tacit_protocol::plan::{NodeId, Step};
-use tacit_protocol::session::{Message, MessageKind, OnlineClient, OnlineProgress, OnlineRequest, PreprocessRequest};
+use tacit_protocol::session::{
+    Message, MessageKind, OnlineClient, OnlineProgress, OnlineRequest, OnlineResponse, PreprocessRequest,
+};
 
 /// LeNet-5 has both: maxima, with ReLUs behind them.
 const NETWORK: &str = "m3";
@@ -102,10 +104,18 @@ async fn a_client_that_leaves_takes_its_session_along() {
     let served = Served::start(NETWORK, &CompileOptions::default()).await;
     let client = served.client().await;
     for node in comparisons(&client) {
-        let (machine, call, _) = up_to(&client, node).await;
-        drop(call);
-        drop(machine);
-        served.assert_idle().await;
+        // With the first round trip under way, and with the second.
+        for answered in [false, true] {
+            let (machine, mut call, answers) = up_to(&client, node).await;
+            if answered {
+                answers.into_iter().for_each(|answer| call.send(OnlineRequest::Step(answer)));
+                let OnlineResponse::Step(opening) = call.next().await.unwrap();
+                assert_eq!((opening.node, opening.round), (node, 1));
+            }
+            drop(call);
+            drop(machine);
+            served.assert_idle().await;
+        }
         served.assert_serves().await;
     }
     served.server.stop().await;
