@@ -131,10 +131,11 @@ impl Ranges {
 /// A sum or difference whose terms cancel out leaves what the terms' own errors add up to, not nothing.
 fn lift_cancelled(node: &SkeletonNode, id: usize, of_channel: &mut [Vec<f64>]) {
     if let Kind::Add | Kind::Subtract = node.kind {
-        for channel in 0..node.shape.channels {
+        let mut own = std::mem::take(&mut of_channel[id]);
+        for (channel, range) in own.iter_mut().enumerate() {
             let terms = node.inputs.iter().map(|input| of_channel[*input][channel]);
-            let least = CANCELLED_PART * terms.fold(0.0, f64::max);
-            of_channel[id][channel] = of_channel[id][channel].max(least);
+            *range = range.max(CANCELLED_PART * terms.fold(0.0, f64::max));
         }
+        of_channel[id] = own;
     }
 }
