@@ -1,5 +1,6 @@
 //! The choice between client-side encryption backends.
 
+use std::fmt;
 use std::str::FromStr;
 
 use tacit_protocol::he::{ClientBackend, NativeBackend};
@@ -37,6 +38,17 @@ impl Engine {
     }
 }
 
+impl fmt::Display for Engine {
+    /// The name that is parsed.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Native => "native",
+            #[cfg(feature = "concrete-core")]
+            Self::ConcreteCore => "concrete-core",
+        })
+    }
+}
+
 impl FromStr for Engine {
     type Err = UnknownEngine;
 
@@ -59,6 +71,7 @@ mod tests {
     #[test]
     fn engines_have_names() {
         assert_eq!("native".parse(), Ok(Engine::Native));
+        assert_eq!(Engine::default().to_string().parse(), Ok(Engine::default()));
         assert_eq!("".parse::<Engine>(), Err(UnknownEngine::Unknown));
         assert_eq!("concrete-core".parse::<Engine>().is_ok(), cfg!(feature = "concrete-core"));
     }

@@ -41,6 +41,6 @@ pub use error::ClientError;
 pub use inference::Inference;
 pub use input::InputError;
 pub use model::Model;
-pub use statistics::PhaseStatistics;
+pub use statistics::{DataByKind, PhaseStatistics};
 pub use tacit_proto::convert::ModelSummary;
 pub use tacit_protocol::plan::OutputFunction;

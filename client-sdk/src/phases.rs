@@ -55,6 +55,7 @@ impl<S: FnMut(ClientSession)> Preprocessing<S> {
         let mut meter = Meter::preprocessing();
         let (machine, messages) = PreprocessClient::start(plan, model, sessions, backend)?;
         let messages = messages.into_iter().map(|message| meter.sent(message)).collect::<Result<_, _>>()?;
+        meter.idles();
         Ok((Self { machine, meter, sink }, messages))
     }
 }
@@ -71,7 +72,9 @@ impl<S: FnMut(ClientSession)> Phase for Preprocessing<S> {
             return Ok(Advance::Finished(self.meter.statistics()));
         }
         let messages = progress.messages.into_iter().map(|message| self.meter.sent(message));
-        Ok(Advance::Continue(messages.collect::<Result<_, _>>()?))
+        let messages = messages.collect::<Result<_, _>>()?;
+        self.meter.idles();
+        Ok(Advance::Continue(messages))
     }
 }
 
@@ -87,6 +90,7 @@ impl Online {
         let mut meter = Meter::online();
         let (machine, messages) = session.start(input)?;
         let messages = messages.into_iter().map(|message| meter.sent(message)).collect::<Result<_, _>>()?;
+        meter.idles();
         Ok((Self { machine, meter }, messages))
     }
 }
@@ -101,7 +105,9 @@ impl Phase for Online {
         match self.machine.handle(self.meter.received(response)?)? {
             OnlineProgress::Continue(messages) => {
                 let messages = messages.into_iter().map(|message| self.meter.sent(message));
-                Ok(Advance::Continue(messages.collect::<Result<_, _>>()?))
+                let messages = messages.collect::<Result<_, _>>()?;
+                self.meter.idles();
+                Ok(Advance::Continue(messages))
             }
             OnlineProgress::Finished(logits) => Ok(Advance::Finished((logits, self.meter.statistics()))),
         }

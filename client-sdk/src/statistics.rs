@@ -1,12 +1,12 @@
 //! What a phase cost: time, bytes and round trips.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tacit_proto::limits::FRAME_BYTES;
 use tacit_protocol::plan::NodeId;
 use tacit_protocol::session::{
-    Accept, Message, OnlineRequest, OnlineResponse, Open, OtSetup, PreprocessRequest, PreprocessResponse,
+    Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, PreprocessRequest, PreprocessResponse,
 };
 
 /// Cost of one phase, or of several added up.
@@ -14,6 +14,8 @@ use tacit_protocol::session::{
 pub struct PhaseStatistics {
     /// Wall-clock time in seconds.
     pub seconds: f64,
+    /// The part of `seconds` in which the client had nothing to compute and waited for the server or the network.
+    pub seconds_waiting: f64,
     /// Bytes of all messages to the server, with their gRPC framing.
     pub bytes_sent: u64,
     /// Bytes of all messages from the server, with their gRPC framing.
@@ -22,6 +24,8 @@ pub struct PhaseStatistics {
     pub data_sent: u64,
     /// The part of `bytes_received` that the plan predicts.
     pub data_received: u64,
+    /// `data_sent` and `data_received` together, by what the data is for.
+    pub data_by_kind: DataByKind,
     /// How often the client waits for an answer to what it sent last: the longest chain of messages in which
     /// each one answers the one before. Phases that are added up are taken to follow each other.
     pub round_trips: u32,
@@ -30,10 +34,14 @@ pub struct PhaseStatistics {
 impl std::ops::AddAssign for PhaseStatistics {
     fn add_assign(&mut self, other: Self) {
         self.seconds += other.seconds;
+        self.seconds_waiting += other.seconds_waiting;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
         self.data_sent += other.data_sent;
         self.data_received += other.data_received;
+        for (sum, bytes) in self.data_by_kind.0.iter_mut().zip(other.data_by_kind.0) {
+            *sum += bytes;
+        }
         self.round_trips = self.round_trips.saturating_add(other.round_trips);
     }
 }
@@ -44,6 +52,48 @@ impl std::iter::Sum for PhaseStatistics {
             total += phase;
             total
         })
+    }
+}
+
+/// Bytes of messages, by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataByKind([u64; KINDS.len()]);
+
+/// Names of what messages are for: keys and base transfers, then what the steps exchange.
+const KINDS: [&str; 10] = [
+    "setup",
+    "mask_ciphertexts",
+    "linear_responses",
+    "share_choices",
+    "server_correlations",
+    "client_corrections",
+    "masked_input",
+    "opening",
+    "answer",
+    "output_share",
+];
+
+impl DataByKind {
+    /// Name and bytes of each kind that occurred: `setup` is keys and base transfers; the others are named as
+    /// [`MessageKind`] names them, in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS.into_iter().zip(self.0).filter(|(_, bytes)| *bytes > 0)
+    }
+
+    fn add(&mut self, kind: Option<MessageKind>, bytes: u64) {
+        let index = match kind {
+            None => 0,
+            Some(MessageKind::MaskCiphertexts) => 1,
+            Some(MessageKind::LinearResponses) => 2,
+            Some(MessageKind::ShareChoices) => 3,
+            Some(MessageKind::ServerCorrelations) => 4,
+            Some(MessageKind::ClientCorrections) => 5,
+            Some(MessageKind::MaskedInput) => 6,
+            Some(MessageKind::Opening) => 7,
+            Some(MessageKind::Answer) => 8,
+            Some(MessageKind::OutputShare) => 9,
+        };
+        self.0[index] += bytes;
     }
 }
 
@@ -64,11 +114,16 @@ pub(crate) trait Measured {
     fn subject(&self) -> Subject;
     /// Bytes that the plan predicts.
     fn data_bytes(&self) -> usize;
+    /// What those bytes are for; `None` if they are keys or base transfers.
+    fn kind(&self) -> Option<MessageKind>;
 }
 
 /// Counts the messages of one stream on the client's side.
 pub(crate) struct Meter {
     started: Instant,
+    /// When the client ran out of things to compute, if it has.
+    idle_since: Option<Instant>,
+    waiting: Duration,
     statistics: PhaseStatistics,
     depths: Depths,
 }
@@ -76,16 +131,27 @@ pub(crate) struct Meter {
 impl Meter {
     /// Starts the clock of a `Preprocess` stream.
     pub(crate) fn preprocessing() -> Self {
-        Self { started: Instant::now(), statistics: PhaseStatistics::default(), depths: Depths::new(Unprompted::Setup) }
+        Self::new(Unprompted::Setup)
     }
 
     /// Starts the clock of an `Online` stream.
     pub(crate) fn online() -> Self {
+        Self::new(Unprompted::Latest)
+    }
+
+    fn new(unprompted: Unprompted) -> Self {
         Self {
             started: Instant::now(),
+            idle_since: None,
+            waiting: Duration::ZERO,
             statistics: PhaseStatistics::default(),
-            depths: Depths::new(Unprompted::Latest),
+            depths: Depths::new(unprompted),
         }
+    }
+
+    /// All that can be computed has been, until the next message of the server.
+    pub(crate) fn idles(&mut self) {
+        self.idle_since = Some(Instant::now());
     }
 
     /// Counts a message to the server and gives its wire form.
@@ -96,6 +162,7 @@ impl Meter {
     {
         self.depths.sent(message.subject());
         self.statistics.data_sent += message.data_bytes() as u64;
+        self.statistics.data_by_kind.add(message.kind(), message.data_bytes() as u64);
         let wire = W::try_from(message)?;
         self.statistics.bytes_sent += (wire.encoded_len() + FRAME_BYTES) as u64;
         Ok(wire)
@@ -107,9 +174,13 @@ impl Meter {
         W: prost::Message,
         T: TryFrom<W> + Measured,
     {
+        if let Some(since) = self.idle_since.take() {
+            self.waiting += since.elapsed();
+        }
         self.statistics.bytes_received += (wire.encoded_len() + FRAME_BYTES) as u64;
         let message = T::try_from(wire)?;
         self.statistics.data_received += message.data_bytes() as u64;
+        self.statistics.data_by_kind.add(message.kind(), message.data_bytes() as u64);
         self.depths.received(message.subject());
         Ok(message)
     }
@@ -118,6 +189,7 @@ impl Meter {
     pub(crate) fn statistics(&self) -> PhaseStatistics {
         PhaseStatistics {
             seconds: self.started.elapsed().as_secs_f64(),
+            seconds_waiting: self.waiting.as_secs_f64(),
             round_trips: self.depths.longest,
             ..self.statistics
         }
@@ -207,6 +279,13 @@ impl Measured for PreprocessRequest {
             Self::Step(message) => message.data.len(),
         }
     }
+
+    fn kind(&self) -> Option<MessageKind> {
+        match self {
+            Self::Open(_) | Self::OtSetup(_) => None,
+            Self::Step(message) => Some(message.kind),
+        }
+    }
 }
 
 impl Measured for PreprocessResponse {
@@ -225,6 +304,13 @@ impl Measured for PreprocessResponse {
             Self::Step(message) => message.data.len(),
         }
     }
+
+    fn kind(&self) -> Option<MessageKind> {
+        match self {
+            Self::Accept(_) | Self::Prepared(_) => None,
+            Self::Step(message) => Some(message.kind),
+        }
+    }
 }
 
 impl Measured for OnlineRequest {
@@ -241,6 +327,13 @@ impl Measured for OnlineRequest {
             Self::Step(message) => message.data.len(),
         }
     }
+
+    fn kind(&self) -> Option<MessageKind> {
+        match self {
+            Self::Open(_) => None,
+            Self::Step(message) => Some(message.kind),
+        }
+    }
 }
 
 impl Measured for OnlineResponse {
@@ -253,6 +346,11 @@ impl Measured for OnlineResponse {
         let Self::Step(message) = self;
         message.data.len()
     }
+
+    fn kind(&self) -> Option<MessageKind> {
+        let Self::Step(message) = self;
+        Some(message.kind)
+    }
 }
 
 #[cfg(test)]
@@ -260,7 +358,7 @@ mod tests {
     use super::*;
     use prost::Message as _;
     use tacit_proto::pb;
-    use tacit_protocol::session::{MessageKind, SessionId};
+    use tacit_protocol::session::SessionId;
 
     #[test]
     fn strict_alternation_is_one_trip_each() {
@@ -325,8 +423,28 @@ mod tests {
         assert_eq!(statistics.bytes_sent, (open.encoded_len() + step.encoded_len() + 10) as u64);
         assert_eq!(statistics.bytes_received, (length + 5) as u64);
         assert_eq!((statistics.data_sent, statistics.data_received), (1000, 50));
+        let kinds: Vec<_> = statistics.data_by_kind.iter().collect();
+        assert_eq!(kinds, [("masked_input", 1000), ("opening", 50)]);
         assert_eq!(statistics.round_trips, 1);
         let total: PhaseStatistics = [statistics, statistics].into_iter().sum();
         assert_eq!((total.bytes_received, total.round_trips), (2 * statistics.bytes_received, 2));
+        assert_eq!(total.data_by_kind.iter().last(), Some(("opening", 100)));
+    }
+
+    #[test]
+    fn only_idle_time_is_waiting() {
+        let mut meter = Meter::online();
+        let pause = Duration::from_millis(20);
+        std::thread::sleep(pause);
+        meter.idles();
+        std::thread::sleep(pause);
+        let message =
+            Message { session: 0, node: 2, kind: MessageKind::Opening, round: 0, offset: 0, data: vec![1; 50] };
+        let answer = pb::OnlineResponse::try_from(OnlineResponse::Step(message)).unwrap();
+        let _: OnlineResponse = meter.received(answer).unwrap();
+        std::thread::sleep(pause);
+        let statistics = meter.statistics();
+        assert!(statistics.seconds_waiting >= pause.as_secs_f64());
+        assert!(statistics.seconds >= statistics.seconds_waiting + 2.0 * pause.as_secs_f64());
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tacit_client::Engine;
 
+use crate::bench::BenchArguments;
+
 /// Private neural-network inference: the server never sees the input.
 #[derive(Debug, Parser)]
 #[command(name = "tacit", version)]
@@ -20,6 +22,8 @@ pub(crate) enum Command {
     Infer(InferArguments),
     /// List the models that a server serves.
     Models(ModelsArguments),
+    /// Measure what private inference costs: time, bytes, round trips, memory, throughput.
+    Bench(Box<BenchArguments>),
 }
 
 /// `tacit infer`.
@@ -83,7 +87,8 @@ pub(crate) struct ModelsArguments {
     pub(crate) json: bool,
 }
 
-fn engine(name: &str) -> Result<Engine, String> {
+/// An engine by its name.
+pub(crate) fn engine(name: &str) -> Result<Engine, String> {
     name.parse().map_err(|error: tacit_client::UnknownEngine| error.to_string())
 }
 
@@ -110,7 +115,7 @@ mod tests {
     fn parse(more: &[&str]) -> Result<InferArguments, clap::Error> {
         Arguments::try_parse_from(INFER.iter().chain(more)).map(|arguments| match arguments.command {
             Command::Infer(arguments) => arguments,
-            Command::Models(_) => unreachable!(),
+            other => unreachable!("{other:?}"),
         })
     }
 

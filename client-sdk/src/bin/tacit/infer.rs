@@ -19,7 +19,7 @@ const CHUNK: usize = 32;
 pub(crate) async fn run(arguments: InferArguments) -> Result<(), Failure> {
     let client = Client::builder().engine(arguments.engine).connect(&arguments.server).await?;
     let model = client.model(&arguments.model).await?;
-    let batch = tokio::task::block_in_place(|| data::load(&arguments, &model))?;
+    let batch = tokio::task::block_in_place(|| data::load(&arguments.input, &arguments.pixels, &model))?;
     let (inferences, preprocessing) = infer(&model, &batch).await?;
     if let Some(path) = &arguments.output {
         write_outputs(path, &model, &inferences)?;
@@ -31,7 +31,8 @@ pub(crate) async fn run(arguments: InferArguments) -> Result<(), Failure> {
 
 /// All answers in order, and what their preparation cost.
 async fn infer(model: &Model, batch: &Batch) -> Result<(Vec<Inference>, PhaseStatistics), Failure> {
-    let progress = Progress::new(batch.names.len());
+    // Each input is prepared for and inferred.
+    let progress = Progress::new(2 * batch.names.len() as u64);
     let mut inferences = Vec::with_capacity(batch.names.len());
     let mut preprocessing = PhaseStatistics::default();
     for chunk in batch.inputs.axis_chunks_iter(Axis(0), CHUNK) {

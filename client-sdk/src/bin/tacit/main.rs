@@ -1,6 +1,7 @@
 //! `tacit`: private inference from the command line.
 
 mod args;
+mod bench;
 mod data;
 mod failure;
 mod infer;
@@ -33,14 +34,20 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new("cannot start", &error))?;
+    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new("cannot start", error);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let threads = if let Command::Bench(arguments) = &command { arguments.threads } else { None };
+    if let Some(threads) = threads {
+        builder.worker_threads(threads.get());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+        pool.build_global().map_err(|error| failed(&error))?;
+    }
+    let runtime = builder.enable_all().build().map_err(|error| failed(&error))?;
     runtime.block_on(async {
         match command {
             Command::Infer(arguments) => infer::run(arguments).await,
             Command::Models(arguments) => models::run(arguments).await,
+            Command::Bench(arguments) => bench::run(*arguments).await,
         }
     })
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Steps of preparing and inferring.
+/// Steps that are counted.
 #[derive(Clone)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Two steps for each of `inputs` inputs.
-    pub(crate) fn new(inputs: usize) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(2 * inputs as u64), ProgressDrawTarget::stderr());
+    /// The number of all steps.
+    pub(crate) fn new(steps: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
         if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{msg:>9} [{bar:40}] {percent:>3} % {eta}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
@@ -28,7 +28,7 @@ impl Progress {
         self.0.set_message(name);
     }
 
-    /// One session was prepared, or one input inferred.
+    /// One step was done.
     pub(crate) fn step(&self) {
         self.0.inc(1);
     }

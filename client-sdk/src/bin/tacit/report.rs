@@ -162,7 +162,7 @@ fn scaled(value: f64, units: [&str; 4]) -> String {
 }
 
 /// A duration.
-fn seconds(value: f64) -> String {
+pub(crate) fn seconds(value: f64) -> String {
     if value >= 1.0 { format!("{value:.2} s") } else { scaled(value * 1e6, ["us", "ms", "s", "s"]) }
 }
 

@@ -7,12 +7,12 @@ mod png;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, Axis};
 use tacit_client::Model;
 
-use crate::args::{InferArguments, PixelArguments};
+use crate::args::PixelArguments;
 use crate::failure::Failure;
 use pixels::Normalisation;
 
@@ -73,10 +73,10 @@ enum DataError {
 }
 
 /// Reads all input files of a command line.
-pub(crate) fn load(arguments: &InferArguments, model: &Model) -> Result<Batch, Failure> {
+pub(crate) fn load(files: &[PathBuf], pixels: &PixelArguments, model: &Model) -> Result<Batch, Failure> {
     let input = &model.plan().input;
-    let mut batch = Collector::new(&input.dimensions, [input.low, input.high], &arguments.pixels);
-    for path in &arguments.input {
+    let mut batch = Collector::new(&input.dimensions, [input.low, input.high], pixels);
+    for path in files {
         batch.add(path).map_err(|error| Failure::new(path.display(), &error))?;
     }
     batch.finish().map_err(|error| Failure::new("the input", &error))

@@ -1,5 +1,4 @@
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
 use ndarray_npy::{NpzWriter, WriteNpyExt};

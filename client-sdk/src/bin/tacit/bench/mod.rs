@@ -1,0 +1,149 @@
+//! `tacit bench`: what private inference costs, end to end.
+
+mod arguments;
+mod clock;
+mod figures;
+mod measure;
+mod network;
+mod process;
+mod proxy;
+mod report;
+mod usage;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use ndarray::ArrayD;
+use rand::RngExt as _;
+use tacit_client::Model;
+use tonic::transport::Uri;
+
+pub(crate) use arguments::BenchArguments;
+
+use crate::data;
+use crate::failure::Failure;
+use figures::{Figures, phases};
+use measure::{Bench, Measurements};
+use process::ServerProcess;
+use proxy::Proxy;
+use usage::Process;
+
+/// Random inputs that are used in turn.
+const RANDOM_INPUTS: usize = 8;
+
+/// Measures and reports, unless a signal ends it before.
+pub(crate) async fn run(arguments: BenchArguments) -> Result<(), Failure> {
+    // Signals are waited for before a server is started: it ends with this program.
+    let text = tokio::select! {
+        biased;
+        () = interrupted() => return Err(Failure::message("interrupted")),
+        text = measured(&arguments) => text?,
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::new("cannot print", &error))
+}
+
+/// What is printed.
+async fn measured(arguments: &BenchArguments) -> Result<String, Failure> {
+    let started = match &arguments.onnx {
+        Some(onnx) => Some(ServerProcess::start(onnx, arguments).await?),
+        None => None,
+    };
+    let server = started.as_ref().map(ServerProcess::url).or(arguments.server.as_deref()).unwrap_or_default();
+    let proxy = emulation(arguments, server)?;
+    let url = proxy.as_ref().map_or_else(|| server.to_string(), |proxy| format!("http://{}", proxy.address()));
+    let model = measure::builder(arguments).connect(&url).await?.model(process::model_name(arguments)).await?;
+    let inputs = if arguments.inputs.is_empty() {
+        random_inputs(&model)
+    } else {
+        tokio::task::block_in_place(|| data::load(&arguments.inputs, &arguments.pixels, &model))?.inputs
+    };
+    let server = started.as_ref().map(|started| Process::other(started.id()));
+    let bench = Bench { arguments, url: &url, server, model, inputs };
+    let measurements = bench.run().await?;
+    let figures = figures(&bench, &measurements);
+    if !arguments.json {
+        return Ok(figures.to_string());
+    }
+    let text = serde_json::to_string(&figures).map_err(|error| Failure::new("cannot print", &error))?;
+    Ok(text + "\n")
+}
+
+/// The proxy in front of the server, if a network is to be emulated.
+fn emulation(arguments: &BenchArguments, server: &str) -> Result<Option<Proxy>, Failure> {
+    let Some(network) = arguments.network else {
+        return Ok(None);
+    };
+    let uri: Uri = server.parse().map_err(|error| Failure::new(server, &error))?;
+    let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        return Err(Failure::message(format!("--network needs a server of the form http://HOST:PORT, not {server}")));
+    };
+    // An address of IPv6 has brackets in a URL only.
+    let host = host.trim_matches(['[', ']']).to_string();
+    let proxy = Proxy::start(network, host, uri.port_u16().unwrap_or(80));
+    proxy.map(Some).map_err(|error| Failure::new("cannot emulate a network", &error))
+}
+
+/// Uniform in the range that the plan declares.
+fn random_inputs(model: &Model) -> ArrayD<f32> {
+    let input = &model.plan().input;
+    let shape: Vec<usize> = std::iter::once(RANDOM_INPUTS).chain(input.dimensions.iter().copied()).collect();
+    let mut generator = rand::rng();
+    ArrayD::from_shape_simple_fn(shape, || generator.random_range(input.low..=input.high))
+}
+
+fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
+    let Bench { arguments, model, .. } = bench;
+    let [preprocessing, preprocessing_batch, online] = phases(measurements, &model.prediction());
+    let mut notes = Vec::new();
+    if preprocessing.processor_seconds.client.is_none() {
+        notes.push("processor time and memory are known on Linux only");
+    }
+    if bench.server.is_none() {
+        notes.push("processor time and memory of a server are known only if it was started here");
+    }
+    if arguments.network.is_some() {
+        notes.push("the network is emulated by this program, on the same processors; its own work is not counted");
+    }
+    let digest = model.digest().0.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    Figures {
+        model: model.name().to_string(),
+        digest,
+        engine: arguments.engine.to_string(),
+        runs: arguments.runs,
+        threads: arguments.threads.map(std::num::NonZeroUsize::get),
+        network: arguments.network.map(Into::into),
+        preprocessing,
+        preprocessing_batch,
+        online,
+        memory: (&measurements.memory).into(),
+        throughput: measurements.throughput.iter().map(Into::into).collect(),
+        notes,
+    }
+}
+
+/// Waits for the signals that end programs.
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        // Then it ends as programs without handlers do.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Waits for the signal that ends programs.
+#[cfg(not(unix))]
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
