@@ -16,8 +16,8 @@ use rayon::prelude::*;
 use tacit_protocol::plan::LinearShape;
 use zeroize::Zeroizing;
 
-use super::simd::{Instructions, LONGEST};
 use super::PARALLEL_FROM;
+use super::simd::{Instructions, LONGEST};
 
 /// Bytes of the planes of a band, unless a single row needs more.
 const BAND_BYTES: usize = 320 << 10;

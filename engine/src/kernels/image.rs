@@ -36,9 +36,8 @@ pub(super) fn lay_out<S: Copy>(_: S, band: &Band<'_>, share: &[u32], low: &mut [
                 let (low, high) = (&mut low[start..][..width], &mut high[start..][..width]);
                 match padded.checked_sub(shape.padding.top).filter(|row| *row < shape.input.height) {
                     Some(row) => {
-                        let line = |channel: usize| {
-                            &channels[channel * area + row * shape.input.width..][..shape.input.width]
-                        };
+                        let line =
+                            |channel: usize| &channels[channel * area + row * shape.input.width..][..shape.input.width];
                         lay_out_row(plane, shape.stride[1], line, low, high);
                     }
                     None => {
@@ -53,13 +52,7 @@ pub(super) fn lay_out<S: Copy>(_: S, band: &Band<'_>, share: &[u32], low: &mut [
 
 /// Writes one row of a plane; `line` gives the row of an input channel.
 #[inline(always)]
-fn lay_out_row<'a>(
-    plane: &Plane,
-    stride: usize,
-    line: impl Fn(usize) -> &'a [u32],
-    low: &mut [u32],
-    high: &mut [u32],
-) {
+fn lay_out_row<'a>(plane: &Plane, stride: usize, line: impl Fn(usize) -> &'a [u32], low: &mut [u32], high: &mut [u32]) {
     let [first, second] = &plane.taps;
     let first_line = line(first.channel);
     let second_line = line(second.channel);
@@ -68,7 +61,8 @@ fn lay_out_row<'a>(
     let inside = inside.start..inside.end.max(inside.start);
     let width = low.len();
     for position in (0..inside.start.min(width)).chain(inside.end.min(width)..width) {
-        let (first, second) = (first.element(first_line, stride, position), second.element(second_line, stride, position));
+        let (first, second) =
+            (first.element(first_line, stride, position), second.element(second_line, stride, position));
         low[position] = low_halves(first, second);
         high[position] = high_halves(first, second);
     }

@@ -124,7 +124,8 @@ impl Matrix {
 
 /// The elements that meet the weights at one output position, in the order of the weights.
 fn gather(shape: &LinearShape, channels: &[u32], position: usize, column: &mut Vec<u32>) {
-    let [top, left] = [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
+    let [top, left] =
+        [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
     for image in channels.chunks_exact(shape.input.height * shape.input.width) {
         for kernel_row in 0..shape.kernel[0] {
             let row = (top + kernel_row * shape.dilation[0]).checked_sub(shape.padding.top);
