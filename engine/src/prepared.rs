@@ -10,19 +10,25 @@ use tacit_protocol::plan::{LinearPlan, NodeId, Plan, PlanDigest, Step};
 use tacit_protocol::session::ServerModel;
 
 use crate::compile::{CompileError, CompiledModel};
-use crate::kernels;
-use crate::parameters::{LinearParameters, Parameters};
+use crate::kernels::LinearKernel;
+use crate::parameters::{LinearParameters, Parameters, RingBias};
 
 /// Plan, transformed kernels and integers of a model. Holds secrets: the weights.
 pub struct PreparedModel {
     plan: Arc<Plan>,
     digest: PlanDigest,
-    parameters: Parameters,
-    kernels: BTreeMap<NodeId, PreparedLinear>,
+    linears: BTreeMap<NodeId, Linear>,
+    offsets: BTreeMap<NodeId, RingBias>,
+}
+
+/// A linear layer, ready for both phases.
+struct Linear {
+    preprocessing: PreparedLinear,
+    online: LinearKernel,
 }
 
 impl PreparedModel {
-    /// Transforms the weights of all linear layers.
+    /// Transforms the weights of all linear layers, for preprocessing and for the online phase.
     ///
     /// # Errors
     /// If the plan is not valid, a linear node has no fitting parameters, or the noise bound of a layer's real weights does
@@ -39,31 +45,27 @@ impl PreparedModel {
                 _ => None,
             })
             .collect();
+        let mut offsets = BTreeMap::new();
         for (node, offset) in plan.nodes.iter().enumerate().filter(|(_, node)| node.step == Step::Offset) {
-            let fits = compiled.parameters.offset(node).is_some_and(|constants| constants.fits(offset.shape));
-            if !fits {
-                return Err(CompileError::Parameters { node });
-            }
+            let constants = compiled.parameters.offset(node).filter(|constants| constants.fits(offset.shape));
+            offsets.insert(node, constants.ok_or(CompileError::Parameters { node })?.clone());
         }
         let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
             let parameters = fitting(&compiled.parameters, *node, linear)?;
             let failed = |source| CompileError::Packing { layer: format!("node {node} of the plan"), source };
-            Ok((*node, PreparedLinear::new(linear, &parameters.weights).map_err(failed)?))
+            let preprocessing = PreparedLinear::new(linear, &parameters.weights).map_err(failed)?;
+            Ok((*node, Linear { preprocessing, online: LinearKernel::new(&linear.shape, parameters) }))
         };
-        let kernels: BTreeMap<NodeId, PreparedLinear> =
-            linears.par_iter().map(prepare).collect::<Result<_, CompileError>>()?;
+        let linears: BTreeMap<NodeId, Linear> = linears.par_iter().map(prepare).collect::<Result<_, CompileError>>()?;
         let digest = plan.digest();
-        Ok(Self { plan, digest, parameters: compiled.parameters.clone(), kernels })
+        Ok(Self { plan, digest, linears, offsets })
     }
 
     /// Memory held by weights and transformed kernels, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.parameters.memory_bytes() + self.kernels.values().map(PreparedLinear::memory_bytes).sum::<usize>()
-    }
-
-    /// The secret parameters.
-    pub fn parameters(&self) -> &Parameters {
-        &self.parameters
+        let linear = |linear: &Linear| linear.preprocessing.memory_bytes() + linear.online.memory_bytes();
+        let offsets: usize = self.offsets.values().map(|offset| 4 * offset.len()).sum();
+        offsets + self.linears.values().map(linear).sum::<usize>()
     }
 }
 
@@ -90,19 +92,17 @@ impl ServerModel for PreparedModel {
     }
 
     fn prepared_linear(&self, node: NodeId) -> Option<&PreparedLinear> {
-        self.kernels.get(&node)
+        self.linears.get(&node).map(|linear| &linear.preprocessing)
     }
 
     fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]) {
-        if let (Some(Step::Linear(linear)), Some(parameters)) =
-            (self.plan.nodes.get(node).map(|node| &node.step), self.parameters.get(node))
-        {
-            kernels::linear(&linear.shape, parameters, share, accumulators);
+        if let Some(linear) = self.linears.get(&node) {
+            linear.online.apply(share, accumulators);
         }
     }
 
     fn offset(&self, node: NodeId, share: &mut [u32]) {
-        if let (Some(step), Some(offset)) = (self.plan.nodes.get(node), self.parameters.offset(node)) {
+        if let (Some(step), Some(offset)) = (self.plan.nodes.get(node), self.offsets.get(&node)) {
             offset.add_to(step.shape, share);
         }
     }

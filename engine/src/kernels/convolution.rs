@@ -1,136 +1,297 @@
 //! Convolutions over the ring.
 //!
-//! The padded image is laid out as `stride x stride` phases, so that each weight meets a contiguous piece of one plane,
-//! whatever the stride and the dilation. An output row is computed with the width of a plane, the few columns past the
-//! output's own are dropped: so all rows of a channel form one contiguous piece.
+//! The sum over input channels and kernel taps is taken two terms at a time. Two channels make the pairs; the last of an
+//! odd number of channels is paired with itself, two neighbouring columns of the kernel at a time. For each pair and each
+//! column of the kernel there is a **plane**: the elements that meet these weights, as wide as the output, so that all
+//! output positions of a band of rows are contiguous, whatever the geometry, and another row of the kernel is only
+//! another offset. With a vertical stride the rows of a plane are sorted by their remainder (**phases**).
+//!
+//! A band has as many output rows as keep its planes in the second-level cache. Its products are computed in tiles of
+//! some output channels times some vectors of positions.
+
+use std::cell::Cell;
+use std::ops::Range;
 
 use rayon::prelude::*;
 use tacit_protocol::plan::LinearShape;
+use zeroize::Zeroizing;
 
+use super::simd::{Instructions, LONGEST};
 use super::PARALLEL_FROM;
 
-/// Accumulators of one piece: half of a first-level cache together with four planes.
-const PIECE: usize = 1024;
+/// Bytes of the planes of a band, unless a single row needs more.
+const BAND_BYTES: usize = 320 << 10;
 
-/// Adds `W * share` to `accumulators`.
-pub(super) fn add_convolution(shape: &LinearShape, weights: &[i16], share: &[u32], accumulators: &mut [u32]) {
-    let image = Phases::new(shape, share);
-    let area = shape.output.height * shape.output.width;
-    let weights_per_channel = weights.len() / shape.output.channels;
-    let channel = |(channel, (plane, weights)): (usize, (&mut [u32], &[i16]))| {
-        image.add_channel(shape, channel, weights, plane);
-    };
-    if weights_per_channel * accumulators.len() >= PARALLEL_FROM {
-        accumulators
-            .par_chunks_exact_mut(area)
-            .zip(weights.par_chunks_exact(weights_per_channel))
-            .enumerate()
-            .for_each(channel);
-    } else {
-        accumulators
-            .chunks_exact_mut(area)
-            .zip(weights.chunks_exact(weights_per_channel))
-            .enumerate()
-            .for_each(channel);
+/// Output positions of a band from which on it may be split between threads.
+const SPLIT_FROM: usize = 256;
+
+/// Elements past the last plane that a tile may read: its sums are not used.
+const SLACK: usize = 8 * LONGEST;
+
+/// A convolution with its weights in the order of the kernels.
+pub(super) struct Convolution {
+    pub shape: LinearShape,
+    instructions: Instructions,
+    /// The planes of a group.
+    pub planes: Vec<Plane>,
+    /// Remainders of the padded image's rows, divided by the stride, that any row of the kernel meets.
+    pub phases: Vec<usize>,
+    /// Output rows of a band; the last may have fewer.
+    pub band_rows: usize,
+    /// Rows of one phase of a plane.
+    pub phase_rows: usize,
+    /// Elements from one plane to the next.
+    pub plane_length: usize,
+    /// Where the elements of each pair of terms begin.
+    pub offsets: Vec<usize>,
+    /// The tiles of a group.
+    pub tiles: Vec<Tile>,
+    /// Pairs of weights, ordered `[group][tile][pair of terms][row of the tile]`.
+    weights: Zeroizing<Vec<u32>>,
+    parallel: bool,
+}
+
+/// Some output channels of a group whose products are computed together.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    /// The first channel within the group.
+    pub first: usize,
+    pub rows: usize,
+}
+
+/// The elements that meet one pair of terms in one column of the kernel.
+pub(super) struct Plane {
+    pub taps: [Tap; 2],
+}
+
+/// One channel of a group at one column of the kernel.
+#[derive(Clone)]
+pub(super) struct Tap {
+    pub channel: usize,
+    /// Column of the kernel, unless there is no such term.
+    kernel_column: Option<usize>,
+    /// Column of the padded image that meets output column 0, less the padding.
+    origin: isize,
+    /// Output columns for which the tap lies inside of the image.
+    pub inside: Range<usize>,
+}
+
+/// Some output rows of one group.
+pub(super) struct Band<'a> {
+    pub layer: &'a Convolution,
+    pub group: usize,
+    pub rows: Range<usize>,
+}
+
+/// Work of one thread: tiles of a band with the pieces of the outputs that they add to.
+struct Unit<'a, 'o> {
+    band: Band<'a>,
+    tiles: Range<usize>,
+    outputs: &'a mut [&'o mut [u32]],
+}
+
+impl Tap {
+    fn new(shape: &LinearShape, channel: usize, kernel_column: Option<usize>) -> Self {
+        let offset = kernel_column.unwrap_or(0) * shape.dilation[1];
+        let origin = offset as isize - shape.padding.left as isize;
+        let stride = shape.stride[1];
+        let start = shape.padding.left.saturating_sub(offset).div_ceil(stride).min(shape.output.width);
+        let end = (shape.padding.left + shape.input.width).saturating_sub(offset).div_ceil(stride);
+        let inside = start..end.min(shape.output.width).max(start);
+        // An absent term meets weights of zero: any elements will do, so it takes those of its neighbour in the pair.
+        Self { channel, kernel_column, origin, inside }
+    }
+
+    /// Column of the image that meets an output column which lies inside.
+    pub fn column(&self, stride: usize, position: usize) -> usize {
+        (position * stride).wrapping_add_signed(self.origin)
+    }
+
+    /// The element that meets an output column, zero in the padding.
+    pub fn element(&self, line: &[u32], stride: usize, position: usize) -> u32 {
+        if self.inside.contains(&position) { line[self.column(stride, position)] } else { 0 }
     }
 }
 
-/// The padded image, channel by channel, phase by phase.
-struct Phases {
-    elements: Vec<u32>,
-    /// Rows and columns of one plane.
-    height: usize,
-    width: usize,
-    /// Elements of one channel, all phases.
-    channel: usize,
+impl Convolution {
+    pub fn new(shape: &LinearShape, weights: &[i16], instructions: Instructions) -> Self {
+        let planes = planes(shape);
+        let [stride, dilation] = [shape.stride[0], shape.dilation[0]];
+        let mut phases: Vec<usize> = (0..shape.kernel[0]).map(|row| row * dilation % stride).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        let reach = (shape.kernel[0] - 1) * dilation / stride;
+        let parallel = weights.len() / shape.output.channels * shape.output.elements() >= PARALLEL_FROM;
+
+        let row_bytes = 8 * planes.len() * phases.len() * shape.output.width;
+        let fitting = (BAND_BYTES / row_bytes).saturating_sub(reach).max(reach.min(4)).max(1);
+        let area = shape.output.height * shape.output.width;
+        let threads = if parallel && shape.groups == 1 { rayon::current_num_threads() } else { 1 };
+        let bands = shape.output.height.div_ceil(fitting).max(threads.min(area / SPLIT_FROM));
+        let band_rows = shape.output.height.div_ceil(bands);
+        let phase_rows = band_rows + reach;
+        // An odd number of cache lines, so that the same place of many planes does not fall into the same cache set.
+        let plane_length = ((phases.len() * phase_rows * shape.output.width).div_ceil(LONGEST) | 1) * LONGEST;
+        let offsets = planes.iter().enumerate().flat_map(|(plane, _)| {
+            let phases = &phases;
+            (0..shape.kernel[0]).map(move |row| {
+                let row = row * dilation;
+                let phase = phases.iter().position(|phase| *phase == row % stride).unwrap_or(0);
+                plane * plane_length + (phase * phase_rows + row / stride) * shape.output.width
+            })
+        });
+        let offsets = offsets.collect();
+        let tiles = tiles(shape.output.channels / shape.groups, instructions.rows());
+        let weights = Zeroizing::new(pairs_of_weights(shape, weights, &planes, &tiles));
+        Self {
+            shape: *shape,
+            instructions,
+            planes,
+            phases,
+            band_rows,
+            phase_rows,
+            plane_length,
+            offsets,
+            tiles,
+            weights,
+            parallel,
+        }
+    }
+
+    /// Memory held, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        4 * self.weights.len() + size_of::<usize>() * self.offsets.len() + size_of::<Plane>() * self.planes.len()
+    }
+
+    /// The weights of a tile, ordered `[pair of terms][row of the tile]`.
+    pub fn tile_weights(&self, group: usize, tile: usize) -> &[u32] {
+        let Tile { first, rows } = self.tiles[tile];
+        let channel = group * (self.shape.output.channels / self.shape.groups) + first;
+        &self.weights[channel * self.offsets.len()..][..rows * self.offsets.len()]
+    }
+
+    /// Tiles that have all rows that the instructions allow.
+    pub fn full_tiles(&self) -> usize {
+        self.shape.output.channels / self.shape.groups / self.instructions.rows()
+    }
+
+    /// Adds `W * share` to `accumulators`.
+    pub fn add(&self, share: &[u32], accumulators: &mut [u32]) {
+        let shape = &self.shape;
+        let area = shape.output.height * shape.output.width;
+        let (bands, per_group) = (shape.output.height.div_ceil(self.band_rows), shape.output.channels / shape.groups);
+        // The pieces of all channels, ordered `[group][band][channel of the group]`.
+        let mut pieces: Vec<&mut [u32]> = Vec::new();
+        pieces.resize_with(shape.output.channels * bands, Default::default);
+        for (channel, plane) in accumulators.chunks_exact_mut(area).enumerate() {
+            for (band, piece) in plane.chunks_mut(self.band_rows * shape.output.width).enumerate() {
+                pieces[(channel / per_group * bands + band) * per_group + channel % per_group] = piece;
+            }
+        }
+        let units = self.units(&mut pieces, bands);
+        if self.parallel {
+            units.into_par_iter().for_each(|unit| self.run(unit, share));
+        } else {
+            units.into_iter().for_each(|unit| self.run(unit, share));
+        }
+    }
+
+    /// Splits the work for the threads: by groups and bands, and where these are too few by tiles.
+    fn units<'a, 'o>(&'a self, pieces: &'a mut [&'o mut [u32]], bands: usize) -> Vec<Unit<'a, 'o>> {
+        let threads = if self.parallel { rayon::current_num_threads() } else { 1 };
+        let parts = threads.div_ceil(self.shape.groups * bands).min(self.tiles.len());
+        let per_part = self.tiles.len().div_ceil(parts);
+        let mut units = Vec::with_capacity(self.shape.groups * bands * parts);
+        for (index, mut outputs) in pieces.chunks_mut(self.shape.output.channels / self.shape.groups).enumerate() {
+            let (group, start) = (index / bands, index % bands * self.band_rows);
+            let rows = start..(start + self.band_rows).min(self.shape.output.height);
+            for first in (0..self.tiles.len()).step_by(per_part) {
+                let tiles = first..(first + per_part).min(self.tiles.len());
+                let channels = self.tiles[tiles.clone()].iter().map(|tile| tile.rows).sum();
+                let (mine, others) = outputs.split_at_mut(channels);
+                outputs = others;
+                units.push(Unit { band: Band { layer: self, group, rows: rows.clone() }, tiles, outputs: mine });
+            }
+        }
+        units
+    }
+
+    fn run(&self, unit: Unit<'_, '_>, share: &[u32]) {
+        thread_local! {
+            /// Room for the planes of a band. Taken out while it is used, as rayon may start another unit meanwhile.
+            static PLANES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+        }
+        let length = self.planes.len() * self.plane_length + SLACK;
+        let mut planes = PLANES.take();
+        if planes.len() < 2 * length {
+            planes.resize(2 * length, 0);
+        }
+        let (low, high) = planes[..2 * length].split_at_mut(length);
+        self.instructions.lay_out(&unit.band, share, low, high);
+        self.instructions.convolve(&unit.band, unit.tiles, [low, high], unit.outputs);
+        PLANES.set(planes);
+    }
 }
 
-impl Phases {
-    fn new(shape: &LinearShape, share: &[u32]) -> Self {
-        let [rows, columns] = shape.stride;
-        let padded_height = shape.input.height + shape.padding.top + shape.padding.bottom;
-        let padded_width = shape.input.width + shape.padding.left + shape.padding.right;
-        let (height, width) = (padded_height.div_ceil(rows), padded_width.div_ceil(columns));
-        let channel = rows * columns * height * width;
-        let mut elements = vec![0; shape.input.channels * channel];
-        let images = share.chunks_exact(shape.input.height * shape.input.width);
-        for (phases, image) in elements.chunks_exact_mut(channel).zip(images) {
-            for (row, line) in image.chunks_exact(shape.input.width).enumerate() {
-                let row = row + shape.padding.top;
-                let start = (row % rows * columns * height + row / rows) * width;
-                if columns == 1 {
-                    phases[start + shape.padding.left..][..line.len()].copy_from_slice(line);
-                    continue;
-                }
-                for (column, element) in line.iter().enumerate() {
-                    let column = column + shape.padding.left;
-                    phases[start + column % columns * height * width + column / columns] = *element;
-                }
-            }
-        }
-        Self { elements, height, width, channel }
-    }
-
-    /// Where the piece of one weight begins within its channel.
-    fn offset(&self, shape: &LinearShape, tap: usize) -> usize {
-        let row = tap / shape.kernel[1] * shape.dilation[0];
-        let column = tap % shape.kernel[1] * shape.dilation[1];
-        let phase = row % shape.stride[0] * shape.stride[1] + column % shape.stride[1];
-        (phase * self.height + row / shape.stride[0]) * self.width + column / shape.stride[1]
-    }
-
-    /// Adds one output channel's sums to `plane`.
-    fn add_channel(&self, shape: &LinearShape, channel: usize, weights: &[i16], plane: &mut [u32]) {
-        let taps = shape.kernel[0] * shape.kernel[1];
-        let first = channel / (shape.output.channels / shape.groups) * shape.channels_per_group();
-        let source = |index: usize| {
-            let start = (first + index / taps) * self.channel + self.offset(shape, index % taps);
-            &self.elements[start..]
-        };
-        let length = (shape.output.height - 1) * self.width + shape.output.width;
-        let mut sums = [0u32; PIECE];
-        for start in (0..length).step_by(PIECE) {
-            let sums = &mut sums[..PIECE.min(length - start)];
-            sums.fill(0);
-            let (quadruples, rest) = weights.as_chunks::<4>();
-            for (index, quadruple) in quadruples.iter().enumerate() {
-                let sources = [0, 1, 2, 3].map(|lane| &source(4 * index + lane)[start..][..sums.len()]);
-                add_four(sums, quadruple, sources);
-            }
-            for (index, weight) in rest.iter().enumerate() {
-                let source = &source(4 * quadruples.len() + index)[start..][..sums.len()];
-                let weight = i32::from(*weight) as u32;
-                for (sum, element) in sums.iter_mut().zip(source) {
-                    *sum = sum.wrapping_add(weight.wrapping_mul(*element));
-                }
-            }
-            self.drop_margin(shape, start, sums, plane);
+/// The planes of a group: pairs of channels, then pairs of columns of the last channel if their number is odd.
+fn planes(shape: &LinearShape) -> Vec<Plane> {
+    let channels = shape.channels_per_group();
+    let mut planes = Vec::new();
+    for first in (0..channels - channels % 2).step_by(2) {
+        for column in 0..shape.kernel[1] {
+            let taps = [first, first + 1].map(|channel| Tap::new(shape, channel, Some(column)));
+            planes.push(Plane { taps });
         }
     }
-
-    /// Adds the sums that belong to outputs, `start` being the position of the first one.
-    fn drop_margin(&self, shape: &LinearShape, start: usize, sums: &[u32], plane: &mut [u32]) {
-        let width = shape.output.width;
-        let end = start + sums.len();
-        for row in start / self.width..end.div_ceil(self.width) {
-            let line = row * self.width;
-            let (from, to) = (line.max(start), (line + width).min(end));
-            if from < to {
-                let outputs = &mut plane[row * width + from - line..][..to - from];
-                for (output, sum) in outputs.iter_mut().zip(&sums[from - start..]) {
-                    *output = output.wrapping_add(*sum);
-                }
-            }
+    if channels % 2 == 1 {
+        for column in (0..shape.kernel[1]).step_by(2) {
+            let first = Tap::new(shape, channels - 1, Some(column));
+            let second = match column + 1 {
+                column if column < shape.kernel[1] => Tap::new(shape, channels - 1, Some(column)),
+                _ => Tap { kernel_column: None, ..first.clone() },
+            };
+            planes.push(Plane { taps: [first, second] });
         }
     }
+    planes
 }
 
-/// `sums += w[0] a + w[1] b + w[2] c + w[3] d`.
-fn add_four(sums: &mut [u32], weights: &[i16; 4], [a, b, c, d]: [&[u32]; 4]) {
-    let weights = weights.map(|weight| i32::from(weight) as u32);
-    for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        let left = weights[0].wrapping_mul(*a).wrapping_add(weights[1].wrapping_mul(*b));
-        let right = weights[2].wrapping_mul(*c).wrapping_add(weights[3].wrapping_mul(*d));
-        *sum = sum.wrapping_add(left).wrapping_add(right);
+/// Tiles of `rows` channels, then smaller powers of two.
+fn tiles(channels: usize, rows: usize) -> Vec<Tile> {
+    let mut tiles = Vec::new();
+    let mut first = 0;
+    while first < channels {
+        let left = channels - first;
+        let rows = if left >= rows { rows } else { 1 << left.ilog2() };
+        tiles.push(Tile { first, rows });
+        first += rows;
     }
+    tiles
+}
+
+/// The weights, ordered `[group][tile][pair of terms][row of the tile]`.
+fn pairs_of_weights(shape: &LinearShape, weights: &[i16], planes: &[Plane], tiles: &[Tile]) -> Vec<u32> {
+    let per_group = shape.output.channels / shape.groups;
+    let [kernel_rows, kernel_columns] = shape.kernel;
+    let per_channel = shape.channels_per_group() * kernel_rows * kernel_columns;
+    let mut pairs = Vec::with_capacity(shape.output.channels * planes.len() * kernel_rows);
+    for group in weights.chunks_exact(per_group * per_channel) {
+        for tile in tiles {
+            let rows = &group[tile.first * per_channel..][..tile.rows * per_channel];
+            for plane in planes {
+                for kernel_row in 0..kernel_rows {
+                    for weights in rows.chunks_exact(per_channel) {
+                        let [first, second] = [0, 1].map(|tap: usize| {
+                            let tap = &plane.taps[tap];
+                            tap.kernel_column.map_or(0, |column| {
+                                weights[(tap.channel * kernel_rows + kernel_row) * kernel_columns + column]
+                            })
+                        });
+                        pairs.push(u32::from(first as u16) | u32::from(second as u16) << 16);
+                    }
+                }
+            }
+        }
+    }
+    pairs
 }

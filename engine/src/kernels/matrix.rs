@@ -1,27 +1,200 @@
-//! Products of a matrix and a vector over the ring.
+//! Products of matrices and a few vectors over the ring: fully connected layers, and convolutions with so few output
+//! positions that vectors of them would stay empty. The weights are read once, in order, row by row.
+
+use std::cell::Cell;
 
 use rayon::prelude::*;
-use tacit_protocol::plan::LinearShape;
+use tacit_protocol::plan::{LinearShape, Padding};
+use zeroize::Zeroizing;
 
 use super::PARALLEL_FROM;
+use super::image::{high_halves, low_halves};
+use super::simd::{Instructions, LONGEST, Vectors};
 
-/// Adds `W * share` to `accumulators`, one row of weights per output channel.
-pub(super) fn add_product(shape: &LinearShape, weights: &[i16], share: &[u32], accumulators: &mut [u32]) {
-    let row_length = weights.len() / shape.output.channels;
-    let outputs_per_group = shape.output.channels / shape.groups;
-    let row = |(channel, (sum, weights)): (usize, (&mut u32, &[i16]))| {
-        let group = &share[channel / outputs_per_group * row_length..][..row_length];
-        *sum = sum.wrapping_add(dot(weights, group));
-    };
-    if weights.len() >= PARALLEL_FROM {
-        accumulators.par_iter_mut().zip(weights.par_chunks_exact(row_length)).enumerate().for_each(row);
-    } else {
-        accumulators.iter_mut().zip(weights.chunks_exact(row_length)).enumerate().for_each(row);
+/// Rows whose sums are in registers at the same time.
+const BLOCK: usize = 4;
+
+/// A layer with its weights in the order of the kernels.
+pub(super) struct Matrix {
+    shape: LinearShape,
+    instructions: Instructions,
+    /// Pairs of weights in a row, zeros at its end included.
+    row_pairs: usize,
+    /// Pairs of weights, one row per output channel.
+    weights: Zeroizing<Vec<u32>>,
+}
+
+/// Some rows of a group and the columns that they meet, as pairs of halves.
+pub(super) struct Rows<'a> {
+    weights: &'a [u32],
+    low: &'a [u32],
+    high: &'a [u32],
+    row_pairs: usize,
+}
+
+impl Matrix {
+    /// Whether a layer has few enough output positions.
+    pub fn suits(shape: &LinearShape, instructions: Instructions) -> bool {
+        let positions = shape.output.height * shape.output.width;
+        positions == 1 || positions * 4 <= instructions.lanes()
+    }
+
+    pub fn new(shape: &LinearShape, weights: &[i16], instructions: Instructions) -> Self {
+        let row_length = weights.len() / shape.output.channels;
+        let row_pairs = row_length.div_ceil(2).next_multiple_of(LONGEST);
+        let mut pairs = Zeroizing::new(vec![0; shape.output.channels * row_pairs]);
+        for (pairs, row) in pairs.chunks_exact_mut(row_pairs).zip(weights.chunks_exact(row_length)) {
+            for (pair, weights) in pairs.iter_mut().zip(row.chunks(2)) {
+                let second = weights.get(1).copied().unwrap_or(0);
+                *pair = u32::from(weights[0] as u16) | u32::from(second as u16) << 16;
+            }
+        }
+        Self { shape: *shape, instructions, row_pairs, weights: pairs }
+    }
+
+    /// Memory held, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        4 * self.weights.len()
+    }
+
+    /// Adds `W * share` to `accumulators`.
+    pub fn add(&self, share: &[u32], accumulators: &mut [u32]) {
+        thread_local! {
+            /// Room for the columns. Taken out while it is used, as rayon may start another layer meanwhile.
+            static COLUMNS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+        }
+        let positions = self.shape.output.height * self.shape.output.width;
+        let per_group = self.row_pairs * positions;
+        let length = self.shape.groups * per_group;
+        let mut columns = COLUMNS.take();
+        columns.clear();
+        columns.resize(2 * length, 0);
+        let (low, high) = columns.split_at_mut(length);
+        self.lay_out(share, low, high);
+        let (low, high) = (&*low, &*high);
+
+        let channels = self.shape.output.channels / self.shape.groups;
+        let run = |group: usize, first: usize, sums: &mut [u32]| {
+            let columns = group * per_group..(group + 1) * per_group;
+            let start = (group * channels + first) * self.row_pairs;
+            let rows = Rows {
+                weights: &self.weights[start..][..sums.len() / positions * self.row_pairs],
+                low: &low[columns.clone()],
+                high: &high[columns],
+                row_pairs: self.row_pairs,
+            };
+            self.instructions.multiply(&rows, sums);
+        };
+        let parallel = self.weights.len() * positions >= PARALLEL_FROM / 2;
+        for (group, sums) in accumulators.chunks_exact_mut(channels * positions).enumerate() {
+            if parallel {
+                let rows = channels.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(BLOCK);
+                let parts = sums.par_chunks_mut(rows * positions).enumerate();
+                parts.for_each(|(part, sums)| run(group, part * rows, sums));
+            } else {
+                run(group, 0, sums);
+            }
+        }
+        COLUMNS.set(columns);
+    }
+
+    /// Writes the column of each group and output position, ordered as the rows of weights are.
+    fn lay_out(&self, share: &[u32], low: &mut [u32], high: &mut [u32]) {
+        let shape = &self.shape;
+        let area = shape.input.height * shape.input.width;
+        let whole = shape.padding == Padding::default()
+            && shape.output.height * shape.output.width == 1
+            && shape.kernel == [shape.input.height, shape.input.width];
+        let columns = low.chunks_exact_mut(self.row_pairs).zip(high.chunks_exact_mut(self.row_pairs));
+        let positions = shape.output.height * shape.output.width;
+        let mut gathered = Vec::new();
+        for (index, (low, high)) in columns.enumerate() {
+            let (group, position) = (index / positions, index % positions);
+            let channels = &share[group * shape.channels_per_group() * area..][..shape.channels_per_group() * area];
+            if whole {
+                self.instructions.split(channels, low, high);
+            } else {
+                gathered.clear();
+                gather(shape, channels, position, &mut gathered);
+                self.instructions.split(&gathered, low, high);
+            }
+        }
     }
 }
 
-fn dot(weights: &[i16], share: &[u32]) -> u32 {
-    let products =
-        weights.iter().zip(share).map(|(weight, element)| (i32::from(*weight) as u32).wrapping_mul(*element));
-    products.fold(0, u32::wrapping_add)
+/// The elements that meet the weights at one output position, in the order of the weights.
+fn gather(shape: &LinearShape, channels: &[u32], position: usize, column: &mut Vec<u32>) {
+    let [top, left] = [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
+    for image in channels.chunks_exact(shape.input.height * shape.input.width) {
+        for kernel_row in 0..shape.kernel[0] {
+            let row = (top + kernel_row * shape.dilation[0]).checked_sub(shape.padding.top);
+            let line = row.and_then(|row| image.chunks_exact(shape.input.width).nth(row)).unwrap_or_default();
+            column.extend((0..shape.kernel[1]).map(|kernel_column| {
+                let place = (left + kernel_column * shape.dilation[1]).checked_sub(shape.padding.left);
+                place.and_then(|place| line.get(place)).copied().unwrap_or(0)
+            }));
+        }
+    }
+}
+
+/// Splits elements into pairs of halves; a last one without a neighbour is paired with zero.
+#[inline(always)]
+pub(super) fn split<S: Copy>(_: S, elements: &[u32], low: &mut [u32], high: &mut [u32]) {
+    let (pairs, rest) = elements.as_chunks::<2>();
+    for ((low, high), [first, second]) in low.iter_mut().zip(high.iter_mut()).zip(pairs) {
+        *low = low_halves(*first, *second);
+        *high = high_halves(*first, *second);
+    }
+    if let [last] = rest {
+        low[pairs.len()] = low_halves(*last, 0);
+        high[pairs.len()] = high_halves(*last, 0);
+    }
+}
+
+/// Adds the product of each row and each column to `sums`, ordered `[row][column]`.
+#[inline(always)]
+pub(super) fn multiply<S: Vectors>(simd: S, rows: &Rows<'_>, sums: &mut [u32]) {
+    let length = rows.row_pairs;
+    let positions = rows.low.len() / length;
+    for (weights, sums) in rows.weights.chunks(BLOCK * length).zip(sums.chunks_mut(BLOCK * positions)) {
+        for position in 0..positions {
+            let low = &rows.low[position * length..][..length];
+            let high = &rows.high[position * length..][..length];
+            if weights.len() == BLOCK * length {
+                add_rows::<S, BLOCK>(simd, weights, low, high, &mut sums[position..], positions);
+            } else {
+                for (row, weights) in weights.chunks_exact(length).enumerate() {
+                    add_rows::<S, 1>(simd, weights, low, high, &mut sums[row * positions + position..], positions);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of `ROWS` rows and one column to every `step`-th of `sums`.
+#[inline(always)]
+fn add_rows<S: Vectors, const ROWS: usize>(
+    simd: S,
+    weights: &[u32],
+    low: &[u32],
+    high: &[u32],
+    sums: &mut [u32],
+    step: usize,
+) {
+    let mut low_sums = [simd.splat(0); ROWS];
+    let mut high_sums = [simd.splat(0); ROWS];
+    for at in (0..low.len()).step_by(S::LANES) {
+        let (low_elements, high_elements) = (simd.load(low, at), simd.load(high, at));
+        for row in 0..ROWS {
+            let weights = simd.load(weights, row * low.len() + at);
+            low_sums[row] = simd.add_products(low_sums[row], weights, low_elements);
+            high_sums[row] = simd.add_products(high_sums[row], weights, high_elements);
+        }
+    }
+    for row in 0..ROWS {
+        let mut lanes = [0; LONGEST];
+        simd.store(simd.join(low_sums[row], high_sums[row]), &mut lanes);
+        let sum = &mut sums[row * step];
+        *sum = lanes.iter().fold(*sum, |sum, lane| sum.wrapping_add(*lane));
+    }
 }

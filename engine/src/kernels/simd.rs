@@ -1,0 +1,292 @@
+//! Vectors of 32-bit elements, and the kernels compiled for each instruction set that has them.
+//!
+//! The kernels are written once, generic over [`Vectors`], and compiled three times: portable, for AVX2 and for AVX-512
+//! with VNNI. Which one runs is found out at run time. A value of a type that implements [`Vectors`] exists only where the
+//! processor has its instructions; that is what makes its methods safe to call.
+#![allow(unsafe_code, reason = "loads and stores of vectors, calls of functions compiled for detected instructions")]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use super::convolution::Band;
+use super::{image, matrix, tile};
+
+/// Elements of the longest vector.
+pub(super) const LONGEST: usize = 16;
+
+/// Operations on vectors whose 32-bit lanes are elements of the ring or pairs of signed 16-bit integers.
+pub(super) trait Vectors: Copy {
+    /// A vector of [`Vectors::LANES`] lanes.
+    type Vector: Copy;
+
+    /// Lanes of 32 bits.
+    const LANES: usize;
+
+    /// Rows of weights that meet one vector of elements at a time: as many as the registers hold sums of.
+    const ROWS: usize;
+
+    /// All lanes `element`.
+    fn splat(self, element: u32) -> Self::Vector;
+
+    /// The elements from `from[at]` on. Panics if they are not all there.
+    fn load(self, from: &[u32], at: usize) -> Self::Vector;
+
+    /// Writes the elements to the beginning of `to`. Panics if it is too short.
+    fn store(self, vector: Self::Vector, to: &mut [u32]);
+
+    /// In each lane `sum + left[0] right[0] + left[1] right[1]`, the factors being pairs.
+    fn add_products(self, sum: Self::Vector, left: Self::Vector, right: Self::Vector) -> Self::Vector;
+
+    /// In each lane `low + 2^16 high`.
+    fn join(self, low: Self::Vector, high: Self::Vector) -> Self::Vector;
+
+    /// In each lane `left + right`.
+    fn add(self, left: Self::Vector, right: Self::Vector) -> Self::Vector;
+}
+
+/// Portable code.
+#[derive(Clone, Copy, Debug)]
+struct Portable;
+
+impl Vectors for Portable {
+    type Vector = [u32; 4];
+
+    const LANES: usize = 4;
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, element: u32) -> Self::Vector {
+        [element; 4]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[u32], at: usize) -> Self::Vector {
+        let from = &from[at..][..4];
+        [from[0], from[1], from[2], from[3]]
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, to: &mut [u32]) {
+        to[..4].copy_from_slice(&vector);
+    }
+
+    #[inline(always)]
+    fn add_products(self, mut sum: Self::Vector, left: Self::Vector, right: Self::Vector) -> Self::Vector {
+        for lane in 0..4 {
+            let first = i32::from(left[lane] as i16).wrapping_mul(i32::from(right[lane] as i16));
+            let second = (left[lane] as i32 >> 16).wrapping_mul(right[lane] as i32 >> 16);
+            sum[lane] = sum[lane].wrapping_add(first.wrapping_add(second) as u32);
+        }
+        sum
+    }
+
+    #[inline(always)]
+    fn join(self, mut low: Self::Vector, high: Self::Vector) -> Self::Vector {
+        for lane in 0..4 {
+            low[lane] = low[lane].wrapping_add(high[lane] << 16);
+        }
+        low
+    }
+
+    #[inline(always)]
+    fn add(self, mut left: Self::Vector, right: Self::Vector) -> Self::Vector {
+        for lane in 0..4 {
+            left[lane] = left[lane].wrapping_add(right[lane]);
+        }
+        left
+    }
+}
+
+/// Implements [`Vectors`] for a type of instructions that exists only where they were detected.
+macro_rules! vectors {
+    (
+        $(#[$attribute:meta])* $name:ident: $vector:ty, $lanes:literal lanes, $rows:literal rows, splat $splat:ident,
+        load $load:ident, store $store:ident, add $add:ident, shift $shift:ident,
+        add_products |$sum:ident, $left:ident, $right:ident| $products:expr
+    ) => {
+        $(#[$attribute])*
+        #[cfg(target_arch = "x86_64")]
+        #[derive(Clone, Copy, Debug)]
+        struct $name(());
+
+        #[cfg(target_arch = "x86_64")]
+        impl Vectors for $name {
+            type Vector = $vector;
+
+            const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
+
+            #[inline(always)]
+            fn splat(self, element: u32) -> $vector {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe { $splat(element as i32) }
+            }
+
+            #[inline(always)]
+            fn load(self, from: &[u32], at: usize) -> $vector {
+                let from = &from[at..][..$lanes];
+                // SAFETY: the instructions exist as `self` does, and the slice has the elements of a vector.
+                unsafe { $load(from.as_ptr().cast()) }
+            }
+
+            #[inline(always)]
+            fn store(self, vector: $vector, to: &mut [u32]) {
+                let to = &mut to[..$lanes];
+                // SAFETY: the instructions exist as `self` does, and the slice has the elements of a vector.
+                unsafe { $store(to.as_mut_ptr().cast(), vector) }
+            }
+
+            #[inline(always)]
+            fn add_products(self, $sum: $vector, $left: $vector, $right: $vector) -> $vector {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe { $products }
+            }
+
+            #[inline(always)]
+            fn join(self, low: $vector, high: $vector) -> $vector {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe { $add(low, $shift::<16>(high)) }
+            }
+
+            #[inline(always)]
+            fn add(self, left: $vector, right: $vector) -> $vector {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe { $add(left, right) }
+            }
+        }
+    };
+}
+
+vectors! {
+    /// AVX2: 16 registers.
+    Avx2: __m256i, 8 lanes, 4 rows, splat _mm256_set1_epi32,
+    load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32,
+    add_products |sum, left, right| _mm256_add_epi32(sum, _mm256_madd_epi16(left, right))
+}
+
+vectors! {
+    /// AVX-512 with VNNI: 32 registers.
+    Avx512: __m512i, 16 lanes, 8 rows, splat _mm512_set1_epi32,
+    load _mm512_loadu_si512, store _mm512_storeu_si512, add _mm512_add_epi32, shift _mm512_slli_epi32,
+    add_products |sum, left, right| _mm512_dpwssd_epi32(sum, left, right)
+}
+
+/// The instruction set that the kernels are compiled for. A value exists only where the processor has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instructions(Set);
+
+#[derive(Clone, Copy, Debug)]
+enum Set {
+    Portable(Portable),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Instructions {
+    /// All that this processor has, the best one first.
+    pub(super) fn available() -> impl Iterator<Item = Self> {
+        let mut sets = [None; 3];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vnni")
+            {
+                sets[0] = Some(Set::Avx512(Avx512(())));
+            }
+            if is_x86_feature_detected!("avx2") {
+                sets[1] = Some(Set::Avx2(Avx2(())));
+            }
+        }
+        sets[2] = Some(Set::Portable(Portable));
+        sets.into_iter().flatten().map(Self)
+    }
+
+    /// The best that this processor has.
+    pub(super) fn detect() -> Self {
+        Self::available().next().unwrap_or(Self(Set::Portable(Portable)))
+    }
+
+    /// [`Vectors::LANES`] of the set.
+    pub(super) fn lanes(self) -> usize {
+        match self.0 {
+            Set::Portable(_) => Portable::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(_) => Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(_) => Avx512::LANES,
+        }
+    }
+
+    /// [`Vectors::ROWS`] of the set.
+    pub(super) fn rows(self) -> usize {
+        match self.0 {
+            Set::Portable(_) => Portable::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(_) => Avx2::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(_) => Avx512::ROWS,
+        }
+    }
+}
+
+/// Declares the kernels, once for each instruction set.
+macro_rules! kernels {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*) = $generic:path;)*) => {
+        impl Instructions {
+            $(
+                $(#[$attribute])*
+                pub(super) fn $name(self, $($argument: $type),*) {
+                    match self.0 {
+                        Set::Portable(portable) => $generic(portable, $($argument),*),
+                        // SAFETY: the value `simd` exists only where AVX2 was detected.
+                        #[cfg(target_arch = "x86_64")]
+                        Set::Avx2(simd) => unsafe { avx2::$name(simd, $($argument),*) },
+                        // SAFETY: the value `simd` exists only where AVX-512 F, BW and VNNI were detected.
+                        #[cfg(target_arch = "x86_64")]
+                        Set::Avx512(simd) => unsafe { avx512::$name(simd, $($argument),*) },
+                    }
+                }
+            )*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx2 {
+            use super::*;
+            $(
+                #[target_feature(enable = "avx2")]
+                pub(super) fn $name(simd: Avx2, $($argument: $type),*) {
+                    $generic(simd, $($argument),*);
+                }
+            )*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx512 {
+            use super::*;
+            $(
+                #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+                pub(super) fn $name(simd: Avx512, $($argument: $type),*) {
+                    $generic(simd, $($argument),*);
+                }
+            )*
+        }
+    };
+}
+
+kernels! {
+    /// Lays the input of a band of output rows out as planes of halves.
+    fn lay_out(band: &Band<'_>, share: &[u32], low: &mut [u32], high: &mut [u32]) = image::lay_out;
+
+    /// Adds the products of a band: `outputs` are its pieces of the channels from `first_tile` on.
+    fn convolve(band: &Band<'_>, tiles: std::ops::Range<usize>, planes: [&[u32]; 2], outputs: &mut [&mut [u32]])
+        = tile::convolve;
+
+    /// Splits elements into pairs of halves.
+    fn split(elements: &[u32], low: &mut [u32], high: &mut [u32]) = matrix::split;
+
+    /// Adds the products of rows of weights and columns.
+    fn multiply(rows: &matrix::Rows<'_>, sums: &mut [u32]) = matrix::multiply;
+}
