@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use tacit_engine::{Answer, CompileOptions};
 
-use super::named;
+use super::values::named;
 
 /// Fewest and most bits that a ReLU may compare: fewer say nothing of a value, more no value has.
 const COMPARED_BITS: RangeInclusive<i64> = 4..=30;
