@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tacit_engine::{Answer, CompileOptions};
 use tacit_protocol::plan::Transfers;
 
-use super::named;
+use super::values::named;
 
 /// Fewest and most bits that a ReLU may compare: fewer say nothing of a value, more no value has.
 const COMPARED_BITS: RangeInclusive<i64> = 4..=30;
