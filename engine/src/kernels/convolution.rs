@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use tacit_protocol::plan::LinearShape;
 use zeroize::Zeroizing;
 
-use super::simd::{Instructions, LONGEST};
+use super::simd::{Instructions, LONGEST, Pieces};
 use super::PARALLEL_FROM;
 
 /// Bytes of the planes of a band, unless a single row needs more.
@@ -221,14 +221,18 @@ impl Convolution {
             /// Room for the planes of a band. Taken out while it is used, as rayon may start another unit meanwhile.
             static PLANES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
         }
+        // Whole cache lines: the planes begin with one, so that many loads do not cross into the next.
         let length = self.planes.len() * self.plane_length + SLACK;
         let mut planes = PLANES.take();
-        if planes.len() < 2 * length {
-            planes.resize(2 * length, 0);
+        if planes.len() < 2 * length + LONGEST {
+            planes.resize(2 * length + LONGEST, 0);
         }
-        let (low, high) = planes[..2 * length].split_at_mut(length);
+        let skipped = planes.as_ptr().align_offset(4 * LONGEST).min(LONGEST);
+        let (low, high) = planes[skipped..][..2 * length].split_at_mut(length);
         self.instructions.lay_out(&unit.band, share, low, high);
-        self.instructions.convolve(&unit.band, unit.tiles, [low, high], unit.outputs);
+        let positions = unit.band.rows.len() * self.shape.output.width;
+        let pieces = Pieces::new(low, high, &self.offsets, positions + SLACK);
+        self.instructions.convolve(&unit.band, unit.tiles, pieces, unit.outputs);
         PLANES.set(planes);
     }
 }

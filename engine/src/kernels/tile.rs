@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::convolution::Band;
-use super::simd::Vectors;
+use super::simd::{LONGEST, Pieces, Vectors};
 
 /// Bytes of weights that should stay in the second-level cache while the positions of a band pass.
 const WEIGHTS_AT_ONCE: usize = 128 << 10;
@@ -17,7 +17,7 @@ pub(super) fn convolve<S: Vectors>(
     simd: S,
     band: &Band<'_>,
     tiles: Range<usize>,
-    planes: [&[u32]; 2],
+    pieces: Pieces<'_>,
     outputs: &mut [&mut [u32]],
 ) {
     let layer = band.layer;
@@ -31,8 +31,8 @@ pub(super) fn convolve<S: Vectors>(
             for (tile, outputs) in outputs.chunks_exact_mut(S::ROWS).enumerate() {
                 let weights = layer.tile_weights(band.group, first + tile);
                 match S::ROWS {
-                    8 => add_tile::<S, 8, 1>(simd, weights, &layer.offsets, planes, position, outputs),
-                    _ => add_tile::<S, 4, 1>(simd, weights, &layer.offsets, planes, position, outputs),
+                    8 => add_tile::<S, 8, 1>(simd, weights, pieces, position, outputs),
+                    _ => add_tile::<S, 4, 1>(simd, weights, pieces, position, outputs),
                 }
             }
         }
@@ -42,11 +42,11 @@ pub(super) fn convolve<S: Vectors>(
         let (outputs, others) = rest_outputs.split_at_mut(layer.tiles[tile].rows);
         rest_outputs = others;
         match (S::ROWS, outputs.len()) {
-            (8, 4) => add_rows::<S, 4, 2>(simd, weights, &layer.offsets, planes, outputs),
-            (8, 2) => add_rows::<S, 2, 4>(simd, weights, &layer.offsets, planes, outputs),
-            (8, _) => add_rows::<S, 1, 8>(simd, weights, &layer.offsets, planes, outputs),
-            (_, 2) => add_rows::<S, 2, 2>(simd, weights, &layer.offsets, planes, outputs),
-            _ => add_rows::<S, 1, 4>(simd, weights, &layer.offsets, planes, outputs),
+            (8, 4) => add_rows::<S, 4, 2>(simd, weights, pieces, outputs),
+            (8, 2) => add_rows::<S, 2, 4>(simd, weights, pieces, outputs),
+            (8, _) => add_rows::<S, 1, 8>(simd, weights, pieces, outputs),
+            (_, 2) => add_rows::<S, 2, 2>(simd, weights, pieces, outputs),
+            _ => add_rows::<S, 1, 4>(simd, weights, pieces, outputs),
         }
     }
 }
@@ -56,12 +56,11 @@ pub(super) fn convolve<S: Vectors>(
 fn add_rows<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
     simd: S,
     weights: &[u32],
-    offsets: &[usize],
-    planes: [&[u32]; 2],
+    pieces: Pieces<'_>,
     outputs: &mut [&mut [u32]],
 ) {
     for position in (0..outputs[0].len()).step_by(COLUMNS * S::LANES) {
-        add_tile::<S, ROWS, COLUMNS>(simd, weights, offsets, planes, position, outputs);
+        add_tile::<S, ROWS, COLUMNS>(simd, weights, pieces, position, outputs);
     }
 }
 
@@ -70,19 +69,19 @@ fn add_rows<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
 fn add_tile<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
     simd: S,
     weights: &[u32],
-    offsets: &[usize],
-    [low, high]: [&[u32]; 2],
+    pieces: Pieces<'_>,
     position: usize,
     outputs: &mut [&mut [u32]],
 ) {
     let mut low_sums = [[simd.splat(0); COLUMNS]; ROWS];
     let mut high_sums = [[simd.splat(0); COLUMNS]; ROWS];
-    for (weights, offset) in weights.as_chunks::<ROWS>().0.iter().zip(offsets) {
+    let elements = pieces.at(position, COLUMNS * S::LANES);
+    for (weights, [low, high]) in weights.as_chunks::<ROWS>().0.iter().zip(elements) {
         let mut low_elements = [simd.splat(0); COLUMNS];
         let mut high_elements = [simd.splat(0); COLUMNS];
         for column in 0..COLUMNS {
-            low_elements[column] = simd.load(low, offset + position + column * S::LANES);
-            high_elements[column] = simd.load(high, offset + position + column * S::LANES);
+            low_elements[column] = simd.load(low, column * S::LANES);
+            high_elements[column] = simd.load(high, column * S::LANES);
         }
         for row in 0..ROWS {
             let weights = simd.splat(weights[row]);
@@ -109,7 +108,7 @@ fn add_to<S: Vectors>(simd: S, sum: S::Vector, output: &mut [u32]) {
         let before = simd.load(output, 0);
         simd.store(simd.add(before, sum), output);
     } else {
-        let mut lanes = [0; super::simd::LONGEST];
+        let mut lanes = [0; LONGEST];
         simd.store(sum, &mut lanes);
         output.iter_mut().zip(lanes).for_each(|(output, sum)| *output = output.wrapping_add(sum));
     }
