@@ -16,8 +16,10 @@ use rayon::prelude::*;
 use tacit_protocol::plan::LinearShape;
 use zeroize::Zeroizing;
 
+use super::halves::pair;
 use super::simd::{Instructions, LONGEST, Pieces};
 use super::PARALLEL_FROM;
+use crate::parameters::RingBias;
 
 /// Bytes of the planes of a band, unless a single row needs more.
 const BAND_BYTES: usize = 320 << 10;
@@ -62,6 +64,8 @@ pub(super) struct Tile {
 /// The elements that meet one pair of terms in one column of the kernel.
 pub(super) struct Plane {
     pub taps: [Tap; 2],
+    /// Output columns for which both taps lie inside of the image.
+    pub inside: Range<usize>,
 }
 
 /// One channel of a group at one column of the kernel.
@@ -73,7 +77,7 @@ pub(super) struct Tap {
     /// Column of the padded image that meets output column 0, less the padding.
     origin: isize,
     /// Output columns for which the tap lies inside of the image.
-    pub inside: Range<usize>,
+    inside: Range<usize>,
 }
 
 /// Some output rows of one group.
@@ -81,6 +85,8 @@ pub(super) struct Band<'a> {
     pub layer: &'a Convolution,
     pub group: usize,
     pub rows: Range<usize>,
+    /// Bias of each channel of the group, unless it is added later.
+    pub bias: Option<&'a [u32]>,
 }
 
 /// Work of one thread: tiles of a band with the pieces of the outputs that they add to.
@@ -113,6 +119,14 @@ impl Tap {
     }
 }
 
+impl Plane {
+    fn new(taps: [Tap; 2]) -> Self {
+        let start = taps[0].inside.start.max(taps[1].inside.start);
+        let end = taps[0].inside.end.min(taps[1].inside.end);
+        Self { taps, inside: start..end.max(start) }
+    }
+}
+
 impl Convolution {
     pub fn new(shape: &LinearShape, weights: &[i16], instructions: Instructions) -> Self {
         let planes = planes(shape);
@@ -128,6 +142,8 @@ impl Convolution {
         let area = shape.output.height * shape.output.width;
         let threads = if parallel && shape.groups == 1 { rayon::current_num_threads() } else { 1 };
         let bands = shape.output.height.div_ceil(fitting).max(threads.min(area / SPLIT_FROM));
+        // As many for each thread.
+        let bands = if threads > 1 { bands.next_multiple_of(threads) } else { bands };
         let band_rows = shape.output.height.div_ceil(bands);
         let phase_rows = band_rows + reach;
         // An odd number of cache lines, so that the same place of many planes does not fall into the same cache set.
@@ -175,11 +191,15 @@ impl Convolution {
         self.shape.output.channels / self.shape.groups / self.instructions.rows()
     }
 
-    /// Adds `W * share` to `accumulators`.
-    pub fn add(&self, share: &[u32], accumulators: &mut [u32]) {
+    /// `accumulators = W * share + bias`.
+    pub fn apply(&self, bias: &RingBias, share: &[u32], accumulators: &mut [u32]) {
         let shape = &self.shape;
         let area = shape.output.height * shape.output.width;
         let (bands, per_group) = (shape.output.height.div_ceil(self.band_rows), shape.output.channels / shape.groups);
+        let channel_bias = match bias {
+            RingBias::PerChannel(bias) => Some(bias.as_slice()),
+            RingBias::PerElement(_) => None,
+        };
         // The pieces of all channels, ordered `[group][band][channel of the group]`.
         let mut pieces: Vec<&mut [u32]> = Vec::new();
         pieces.resize_with(shape.output.channels * bands, Default::default);
@@ -188,29 +208,39 @@ impl Convolution {
                 pieces[(channel / per_group * bands + band) * per_group + channel % per_group] = piece;
             }
         }
-        let units = self.units(&mut pieces, bands);
+        let units = self.units(channel_bias, &mut pieces, bands);
         if self.parallel {
             units.into_par_iter().for_each(|unit| self.run(unit, share));
         } else {
             units.into_iter().for_each(|unit| self.run(unit, share));
         }
+        if channel_bias.is_none() {
+            bias.add_to(shape.output, accumulators);
+        }
     }
 
     /// Splits the work for the threads: by groups and bands, and where these are too few by tiles.
-    fn units<'a, 'o>(&'a self, pieces: &'a mut [&'o mut [u32]], bands: usize) -> Vec<Unit<'a, 'o>> {
+    fn units<'a, 'o>(
+        &'a self,
+        bias: Option<&'a [u32]>,
+        pieces: &'a mut [&'o mut [u32]],
+        bands: usize,
+    ) -> Vec<Unit<'a, 'o>> {
+        let channels = self.shape.output.channels / self.shape.groups;
         let threads = if self.parallel { rayon::current_num_threads() } else { 1 };
         let parts = threads.div_ceil(self.shape.groups * bands).min(self.tiles.len());
         let per_part = self.tiles.len().div_ceil(parts);
         let mut units = Vec::with_capacity(self.shape.groups * bands * parts);
-        for (index, mut outputs) in pieces.chunks_mut(self.shape.output.channels / self.shape.groups).enumerate() {
+        for (index, mut outputs) in pieces.chunks_mut(channels).enumerate() {
             let (group, start) = (index / bands, index % bands * self.band_rows);
             let rows = start..(start + self.band_rows).min(self.shape.output.height);
+            let bias = bias.map(|bias| &bias[group * channels..][..channels]);
             for first in (0..self.tiles.len()).step_by(per_part) {
                 let tiles = first..(first + per_part).min(self.tiles.len());
-                let channels = self.tiles[tiles.clone()].iter().map(|tile| tile.rows).sum();
-                let (mine, others) = outputs.split_at_mut(channels);
+                let (mine, others) = outputs.split_at_mut(self.tiles[tiles.clone()].iter().map(|tile| tile.rows).sum());
                 outputs = others;
-                units.push(Unit { band: Band { layer: self, group, rows: rows.clone() }, tiles, outputs: mine });
+                let band = Band { layer: self, group, rows: rows.clone(), bias };
+                units.push(Unit { band, tiles, outputs: mine });
             }
         }
         units
@@ -244,7 +274,7 @@ fn planes(shape: &LinearShape) -> Vec<Plane> {
     for first in (0..channels - channels % 2).step_by(2) {
         for column in 0..shape.kernel[1] {
             let taps = [first, first + 1].map(|channel| Tap::new(shape, channel, Some(column)));
-            planes.push(Plane { taps });
+            planes.push(Plane::new(taps));
         }
     }
     if channels % 2 == 1 {
@@ -254,7 +284,7 @@ fn planes(shape: &LinearShape) -> Vec<Plane> {
                 column if column < shape.kernel[1] => Tap::new(shape, channels - 1, Some(column)),
                 _ => Tap { kernel_column: None, ..first.clone() },
             };
-            planes.push(Plane { taps: [first, second] });
+            planes.push(Plane::new([first, second]));
         }
     }
     planes
@@ -291,7 +321,7 @@ fn pairs_of_weights(shape: &LinearShape, weights: &[i16], planes: &[Plane], tile
                                 weights[(tap.channel * kernel_rows + kernel_row) * kernel_columns + column]
                             })
                         });
-                        pairs.push(u32::from(first as u16) | u32::from(second as u16) << 16);
+                        pairs.push(pair(first, second));
                     }
                 }
             }

@@ -8,7 +8,8 @@ use tacit_protocol::plan::{LinearShape, Padding};
 use zeroize::Zeroizing;
 
 use super::PARALLEL_FROM;
-use super::image::{high_halves, low_halves};
+use crate::parameters::RingBias;
+use super::halves::{high_halves, low_halves, pair};
 use super::simd::{Instructions, LONGEST, Vectors};
 
 /// Rows whose sums are in registers at the same time.
@@ -44,9 +45,8 @@ impl Matrix {
         let row_pairs = row_length.div_ceil(2).next_multiple_of(LONGEST);
         let mut pairs = Zeroizing::new(vec![0; shape.output.channels * row_pairs]);
         for (pairs, row) in pairs.chunks_exact_mut(row_pairs).zip(weights.chunks_exact(row_length)) {
-            for (pair, weights) in pairs.iter_mut().zip(row.chunks(2)) {
-                let second = weights.get(1).copied().unwrap_or(0);
-                *pair = u32::from(weights[0] as u16) | u32::from(second as u16) << 16;
+            for (place, weights) in pairs.iter_mut().zip(row.chunks(2)) {
+                *place = pair(weights[0], weights.get(1).copied().unwrap_or(0));
             }
         }
         Self { shape: *shape, instructions, row_pairs, weights: pairs }
@@ -57,12 +57,13 @@ impl Matrix {
         4 * self.weights.len()
     }
 
-    /// Adds `W * share` to `accumulators`.
-    pub fn add(&self, share: &[u32], accumulators: &mut [u32]) {
+    /// `accumulators = W * share + bias`.
+    pub fn apply(&self, bias: &RingBias, share: &[u32], accumulators: &mut [u32]) {
         thread_local! {
             /// Room for the columns. Taken out while it is used, as rayon may start another layer meanwhile.
             static COLUMNS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
         }
+        bias.fill(self.shape.output, accumulators);
         let positions = self.shape.output.height * self.shape.output.width;
         let per_group = self.row_pairs * positions;
         let length = self.shape.groups * per_group;

@@ -8,6 +8,7 @@
 //! Weights are brought into the order of the kernels once, when a model is prepared. Large layers are spread over threads.
 
 mod convolution;
+mod halves;
 mod image;
 mod matrix;
 mod simd;
@@ -67,10 +68,9 @@ impl LinearKernel {
     pub fn apply(&self, share: &[u32], accumulators: &mut [u32]) {
         assert_eq!(share.len(), self.shape.input.elements(), "elements of the input");
         assert_eq!(accumulators.len(), self.shape.output.elements(), "elements of the output");
-        self.bias.fill(self.shape.output, accumulators);
         match &self.weights {
-            Weights::Convolution(convolution) => convolution.add(share, accumulators),
-            Weights::Matrix(matrix) => matrix.add(share, accumulators),
+            Weights::Convolution(convolution) => convolution.apply(&self.bias, share, accumulators),
+            Weights::Matrix(matrix) => matrix.apply(&self.bias, share, accumulators),
         }
     }
 

@@ -9,6 +9,7 @@
 use std::arch::x86_64::*;
 
 use super::convolution::Band;
+use super::halves::{ROUND, high_halves, low_halves};
 use super::{image, matrix, tile};
 
 /// Elements of the longest vector.
@@ -42,6 +43,9 @@ pub(super) trait Vectors: Copy {
 
     /// In each lane `left + right`.
     fn add(self, left: Self::Vector, right: Self::Vector) -> Self::Vector;
+
+    /// In each lane the pair of the low and that of the high halves of two elements: [`low_halves`], [`high_halves`].
+    fn halves(self, first: Self::Vector, second: Self::Vector) -> [Self::Vector; 2];
 }
 
 /// Portable code.
@@ -95,14 +99,25 @@ impl Vectors for Portable {
         }
         left
     }
+
+    #[inline(always)]
+    fn halves(self, first: Self::Vector, second: Self::Vector) -> [Self::Vector; 2] {
+        let (mut low, mut high) = ([0; 4], [0; 4]);
+        for lane in 0..4 {
+            low[lane] = low_halves(first[lane], second[lane]);
+            high[lane] = high_halves(first[lane], second[lane]);
+        }
+        [low, high]
+    }
 }
 
 /// Implements [`Vectors`] for a type of instructions that exists only where they were detected.
 macro_rules! vectors {
     (
         $(#[$attribute:meta])* $name:ident: $vector:ty, $lanes:literal lanes, $rows:literal rows, splat $splat:ident,
-        load $load:ident, store $store:ident, add $add:ident, shift $shift:ident,
-        add_products |$sum:ident, $left:ident, $right:ident| $products:expr
+        load $load:ident, store $store:ident, add $add:ident, shift $shift:ident, down $down:ident,
+        add_products |$sum:ident, $left:ident, $right:ident| $products:expr,
+        odd_from |$even:ident, $odd:ident| $blend:expr
     ) => {
         $(#[$attribute])*
         #[cfg(target_arch = "x86_64")]
@@ -153,6 +168,17 @@ macro_rules! vectors {
                 // SAFETY: a value of this type exists only where the instructions do.
                 unsafe { $add(left, right) }
             }
+
+            #[inline(always)]
+            fn halves(self, first: $vector, second: $vector) -> [$vector; 2] {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe {
+                    let blend = |$even: $vector, $odd: $vector| $blend;
+                    let round = $splat(ROUND as i32);
+                    let (low, high) = ($shift::<16>(second), $down::<16>($add(first, round)));
+                    [blend(first, low), blend(high, $add(second, round))]
+                }
+            }
         }
     };
 }
@@ -160,15 +186,17 @@ macro_rules! vectors {
 vectors! {
     /// AVX2: 16 registers.
     Avx2: __m256i, 8 lanes, 4 rows, splat _mm256_set1_epi32,
-    load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32,
-    add_products |sum, left, right| _mm256_add_epi32(sum, _mm256_madd_epi16(left, right))
+    load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32, down _mm256_srli_epi32,
+    add_products |sum, left, right| _mm256_add_epi32(sum, _mm256_madd_epi16(left, right)),
+    odd_from |even, odd| _mm256_blend_epi16::<0b1010_1010>(even, odd)
 }
 
 vectors! {
     /// AVX-512 with VNNI: 32 registers.
     Avx512: __m512i, 16 lanes, 8 rows, splat _mm512_set1_epi32,
-    load _mm512_loadu_si512, store _mm512_storeu_si512, add _mm512_add_epi32, shift _mm512_slli_epi32,
-    add_products |sum, left, right| _mm512_dpwssd_epi32(sum, left, right)
+    load _mm512_loadu_si512, store _mm512_storeu_si512, add _mm512_add_epi32, shift _mm512_slli_epi32, down _mm512_srli_epi32,
+    add_products |sum, left, right| _mm512_dpwssd_epi32(sum, left, right),
+    odd_from |even, odd| _mm512_mask_blend_epi16(0xaaaa_aaaa, even, odd)
 }
 
 /// The elements that meet the terms of a sum: for each term an equally long piece of the low and of the high halves.
