@@ -1,8 +1,9 @@
 //! A band of the input, laid out so that every weight meets a contiguous piece of it.
 
-use super::convolution::{Band, Plane};
+use super::convolution::Band;
 use super::halves::{high_halves, low_halves};
-use super::simd::{LONGEST, Vectors};
+use super::terms::Plane;
+use super::vectors::{LONGEST, Vectors};
 
 /// Writes the planes of a band. Places that belong to no row, [`LONGEST`] after the last plane too, get any values.
 #[inline(always)]
@@ -56,10 +57,16 @@ fn lay_out_row<S: Vectors>(
         let first_line = &lines[0][first.column(stride, inside.start)..];
         let second_line = &lines[1][second.column(stride, inside.start)..];
         if stride == 1 {
-            for at in (0..inside.len()).step_by(S::LANES) {
-                let elements = simd.halves(load(simd, first_line, at), load(simd, second_line, at));
-                simd.store(elements[0], &mut low[inside.start + at..]);
-                simd.store(elements[1], &mut high[inside.start + at..]);
+            let (low, high) = (&mut low[inside.start..], &mut high[inside.start..]);
+            let whole = inside.len().next_multiple_of(S::LANES);
+            if first_line.len().min(second_line.len()) >= whole {
+                split_row(simd, &first_line[..whole], &second_line[..whole], &mut low[..whole], &mut high[..whole]);
+            } else {
+                // The last row of the last channel: nothing may be read past it.
+                for position in 0..inside.len() {
+                    low[position] = low_halves(first_line[position], second_line[position]);
+                    high[position] = high_halves(first_line[position], second_line[position]);
+                }
             }
         } else {
             let elements = first_line.iter().step_by(stride).zip(second_line.iter().step_by(stride));
@@ -70,6 +77,9 @@ fn lay_out_row<S: Vectors>(
             }
         }
     }
+    if inside.len() == width {
+        return;
+    }
     for position in (0..inside.start).chain(inside.end..width) {
         let (first, second) = (first.element(lines[0], stride, position), second.element(lines[1], stride, position));
         low[position] = low_halves(first, second);
@@ -77,14 +87,12 @@ fn lay_out_row<S: Vectors>(
     }
 }
 
-/// The elements from `from[at]` on, then any.
+/// Splits whole vectors of elements.
 #[inline(always)]
-fn load<S: Vectors>(simd: S, from: &[u32], at: usize) -> S::Vector {
-    if at + S::LANES <= from.len() {
-        simd.load(from, at)
-    } else {
-        let mut elements = [0; LONGEST];
-        elements.iter_mut().zip(&from[at..]).for_each(|(element, from)| *element = *from);
-        simd.load(&elements, 0)
+fn split_row<S: Vectors>(simd: S, first: &[u32], second: &[u32], low: &mut [u32], high: &mut [u32]) {
+    for at in (0..first.len()).step_by(S::LANES) {
+        let [low_elements, high_elements] = simd.halves(simd.load(first, at), simd.load(second, at));
+        simd.store(low_elements, &mut low[at..]);
+        simd.store(high_elements, &mut high[at..]);
     }
 }

@@ -8,9 +8,10 @@ use tacit_protocol::plan::{LinearShape, Padding};
 use zeroize::Zeroizing;
 
 use super::PARALLEL_FROM;
-use crate::parameters::RingBias;
 use super::halves::{high_halves, low_halves, pair};
-use super::simd::{Instructions, LONGEST, Vectors};
+use super::simd::Instructions;
+use super::vectors::{LONGEST, Vectors};
+use crate::parameters::RingBias;
 
 /// Rows whose sums are in registers at the same time.
 const BLOCK: usize = 4;
@@ -125,7 +126,8 @@ impl Matrix {
 
 /// The elements that meet the weights at one output position, in the order of the weights.
 fn gather(shape: &LinearShape, channels: &[u32], position: usize, column: &mut Vec<u32>) {
-    let [top, left] = [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
+    let [top, left] =
+        [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
     for image in channels.chunks_exact(shape.input.height * shape.input.width) {
         for kernel_row in 0..shape.kernel[0] {
             let row = (top + kernel_row * shape.dilation[0]).checked_sub(shape.padding.top);

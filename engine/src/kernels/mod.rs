@@ -12,7 +12,9 @@ mod halves;
 mod image;
 mod matrix;
 mod simd;
+mod terms;
 mod tile;
+mod vectors;
 
 use std::fmt;
 

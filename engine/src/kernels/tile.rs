@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 
-use super::convolution::{Band, Tile};
-use super::simd::{LONGEST, Pieces, Vectors};
+use super::convolution::Band;
+use super::simd::Pieces;
+use super::terms::Tile;
+use super::vectors::{LONGEST, Vectors};
 
 /// Bytes of weights that should stay in the second-level cache while the positions of a band pass.
 const WEIGHTS_AT_ONCE: usize = 128 << 10;
