@@ -1,7 +1,6 @@
 //! A band of the input, laid out so that every weight meets a contiguous piece of it.
 
 use super::convolution::Band;
-use super::halves::{high_halves, low_halves};
 use super::terms::Plane;
 use super::vectors::{LONGEST, Vectors};
 
@@ -64,16 +63,14 @@ fn lay_out_row<S: Vectors>(
             } else {
                 // The last row of the last channel: nothing may be read past it.
                 for position in 0..inside.len() {
-                    low[position] = low_halves(first_line[position], second_line[position]);
-                    high[position] = high_halves(first_line[position], second_line[position]);
+                    [low[position], high[position]] = S::split(first_line[position], second_line[position]);
                 }
             }
         } else {
             let elements = first_line.iter().step_by(stride).zip(second_line.iter().step_by(stride));
             let halves = low[inside.clone()].iter_mut().zip(&mut high[inside.clone()]);
             for ((low, high), (first, second)) in halves.zip(elements) {
-                *low = low_halves(*first, *second);
-                *high = high_halves(*first, *second);
+                [*low, *high] = S::split(*first, *second);
             }
         }
     }
@@ -82,8 +79,7 @@ fn lay_out_row<S: Vectors>(
     }
     for position in (0..inside.start).chain(inside.end..width) {
         let (first, second) = (first.element(lines[0], stride, position), second.element(lines[1], stride, position));
-        low[position] = low_halves(first, second);
-        high[position] = high_halves(first, second);
+        [low[position], high[position]] = S::split(first, second);
     }
 }
 
@@ -91,7 +87,7 @@ fn lay_out_row<S: Vectors>(
 #[inline(always)]
 fn split_row<S: Vectors>(simd: S, first: &[u32], second: &[u32], low: &mut [u32], high: &mut [u32]) {
     for at in (0..first.len()).step_by(S::LANES) {
-        let [low_elements, high_elements] = simd.halves(simd.load(first, at), simd.load(second, at));
+        let [low_elements, high_elements] = simd.split_lanes(simd.load(first, at), simd.load(second, at));
         simd.store(low_elements, &mut low[at..]);
         simd.store(high_elements, &mut high[at..]);
     }

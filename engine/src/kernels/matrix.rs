@@ -8,7 +8,7 @@ use tacit_protocol::plan::{LinearShape, Padding};
 use zeroize::Zeroizing;
 
 use super::PARALLEL_FROM;
-use super::halves::{high_halves, low_halves, pair};
+use super::halves::pair;
 use super::simd::Instructions;
 use super::vectors::{LONGEST, Vectors};
 use crate::parameters::RingBias;
@@ -140,17 +140,15 @@ fn gather(shape: &LinearShape, channels: &[u32], position: usize, column: &mut V
     }
 }
 
-/// Splits elements into pairs of halves; a last one without a neighbour is paired with zero.
+/// Splits pairs of elements; a last one without a neighbour is paired with zero.
 #[inline(always)]
-pub(super) fn split<S: Copy>(_: S, elements: &[u32], low: &mut [u32], high: &mut [u32]) {
+pub(super) fn split<S: Vectors>(_: S, elements: &[u32], low: &mut [u32], high: &mut [u32]) {
     let (pairs, rest) = elements.as_chunks::<2>();
     for ((low, high), [first, second]) in low.iter_mut().zip(high.iter_mut()).zip(pairs) {
-        *low = low_halves(*first, *second);
-        *high = high_halves(*first, *second);
+        [*low, *high] = S::split(*first, *second);
     }
     if let [last] = rest {
-        low[pairs.len()] = low_halves(*last, 0);
-        high[pairs.len()] = high_halves(*last, 0);
+        [low[pairs.len()], high[pairs.len()]] = S::split(*last, 0);
     }
 }
 
@@ -184,19 +182,17 @@ fn add_rows<S: Vectors, const ROWS: usize>(
     sums: &mut [u32],
     step: usize,
 ) {
-    let mut low_sums = [simd.splat(0); ROWS];
-    let mut high_sums = [simd.splat(0); ROWS];
+    let mut products = [[simd.splat(0); 2]; ROWS];
     for at in (0..low.len()).step_by(S::LANES) {
-        let (low_elements, high_elements) = (simd.load(low, at), simd.load(high, at));
-        for row in 0..ROWS {
+        let elements = [simd.load(low, at), simd.load(high, at)];
+        for (row, products) in products.iter_mut().enumerate() {
             let weights = simd.load(weights, row * low.len() + at);
-            low_sums[row] = simd.add_products(low_sums[row], weights, low_elements);
-            high_sums[row] = simd.add_products(high_sums[row], weights, high_elements);
+            *products = simd.add_products(*products, weights, elements);
         }
     }
-    for row in 0..ROWS {
+    for (row, products) in products.iter().enumerate() {
         let mut lanes = [0; LONGEST];
-        simd.store(simd.join(low_sums[row], high_sums[row]), &mut lanes);
+        simd.store(simd.join(*products), &mut lanes);
         let sum = &mut sums[row * step];
         *sum = lanes.iter().fold(*sum, |sum, lane| sum.wrapping_add(*lane));
     }

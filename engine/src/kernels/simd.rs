@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 use super::convolution::Band;
 #[cfg(target_arch = "x86_64")]
-use super::halves::ROUND;
+use super::halves::{ROUND, high_halves, low_halves};
 use super::vectors::{Portable, Vectors};
 use super::{image, matrix, tile};
 
@@ -55,19 +55,12 @@ macro_rules! vectors {
             }
 
             #[inline(always)]
-            fn add_products(self, $sum: $vector, $left: $vector, $right: $vector) -> $vector {
-                // SAFETY: a value of this type exists only where the instructions do.
-                unsafe { $products }
+            fn split(first: u32, second: u32) -> [u32; 2] {
+                [low_halves(first, second), high_halves(first, second)]
             }
 
             #[inline(always)]
-            fn join(self, low: $vector, high: $vector) -> $vector {
-                // SAFETY: a value of this type exists only where the instructions do.
-                unsafe { $add(low, $shift::<16>(high)) }
-            }
-
-            #[inline(always)]
-            fn halves(self, first: $vector, second: $vector) -> [$vector; 2] {
+            fn split_lanes(self, first: $vector, second: $vector) -> [$vector; 2] {
                 // SAFETY: a value of this type exists only where the instructions do.
                 unsafe {
                     let blend = |$even: $vector, $odd: $vector| $blend;
@@ -75,6 +68,21 @@ macro_rules! vectors {
                     let (low, high) = ($shift::<16>(second), $down::<16>($add(first, round)));
                     [blend(first, low), blend(high, $add(second, round))]
                 }
+            }
+
+            #[inline(always)]
+            fn add_products(self, sums: [$vector; 2], weights: $vector, elements: [$vector; 2]) -> [$vector; 2] {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe {
+                    let add = |$sum: $vector, $left: $vector, $right: $vector| $products;
+                    [add(sums[0], weights, elements[0]), add(sums[1], weights, elements[1])]
+                }
+            }
+
+            #[inline(always)]
+            fn join(self, [low, high]: [$vector; 2]) -> $vector {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe { $add(low, $shift::<16>(high)) }
             }
         }
     };

@@ -92,32 +92,29 @@ fn write_tile<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
     position: usize,
     outputs: &mut [&mut [u32]],
 ) {
-    let mut low_sums = [[simd.splat(0); COLUMNS]; ROWS];
+    let mut sums = [[[simd.splat(0); 2]; COLUMNS]; ROWS];
     if let Some(bias) = factors.bias {
-        for (sums, bias) in low_sums.iter_mut().zip(&bias[..ROWS]) {
-            *sums = [simd.splat(*bias); COLUMNS];
+        for (sums, bias) in sums.iter_mut().zip(&bias[..ROWS]) {
+            *sums = [[simd.splat(*bias), simd.splat(0)]; COLUMNS];
         }
     }
-    let mut high_sums = [[simd.splat(0); COLUMNS]; ROWS];
-    let elements = factors.pieces.at(position, COLUMNS * S::LANES);
-    for (weights, [low, high]) in factors.weights.as_chunks::<ROWS>().0.iter().zip(elements) {
-        let mut low_elements = [simd.splat(0); COLUMNS];
-        let mut high_elements = [simd.splat(0); COLUMNS];
-        for column in 0..COLUMNS {
-            low_elements[column] = simd.load(low, column * S::LANES);
-            high_elements[column] = simd.load(high, column * S::LANES);
+    let pieces = factors.pieces.at(position, COLUMNS * S::LANES);
+    for (weights, [low, high]) in factors.weights.as_chunks::<ROWS>().0.iter().zip(pieces) {
+        let mut elements = [[simd.splat(0); 2]; COLUMNS];
+        for (column, elements) in elements.iter_mut().enumerate() {
+            *elements = [simd.load(low, column * S::LANES), simd.load(high, column * S::LANES)];
         }
         for row in 0..ROWS {
             let weights = simd.splat(weights[row]);
             for column in 0..COLUMNS {
-                low_sums[row][column] = simd.add_products(low_sums[row][column], weights, low_elements[column]);
-                high_sums[row][column] = simd.add_products(high_sums[row][column], weights, high_elements[column]);
+                sums[row][column] = simd.add_products(sums[row][column], weights, elements[column]);
             }
         }
     }
+    let mut joined = [[simd.splat(0); COLUMNS]; ROWS];
     for row in 0..ROWS {
         for column in 0..COLUMNS {
-            low_sums[row][column] = simd.join(low_sums[row][column], high_sums[row][column]);
+            joined[row][column] = simd.join(sums[row][column]);
         }
     }
     let left = outputs[0].len() - position;
@@ -125,14 +122,14 @@ fn write_tile<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
         for row in 0..ROWS {
             let output = &mut outputs[row][position..];
             for column in 0..COLUMNS {
-                simd.store(low_sums[row][column], &mut output[column * S::LANES..]);
+                simd.store(joined[row][column], &mut output[column * S::LANES..]);
             }
         }
     } else {
         let mut lanes = [[0; LONGEST]; COLUMNS];
         for row in 0..ROWS {
             for column in 0..COLUMNS {
-                simd.store(low_sums[row][column], &mut lanes[column]);
+                simd.store(joined[row][column], &mut lanes[column]);
             }
             let sums = lanes.iter().flat_map(|lanes| &lanes[..S::LANES]);
             outputs[row][position..].iter_mut().zip(sums).for_each(|(output, sum)| *output = *sum);

@@ -1,7 +1,5 @@
 //! What the kernels are written in: vectors of 32-bit elements. Here without particular instructions.
 
-use super::halves::{high_halves, low_halves};
-
 /// Elements of the longest vector.
 pub(super) const LONGEST: usize = 16;
 
@@ -25,17 +23,26 @@ pub(super) trait Vectors: Copy {
     /// Writes the elements to the beginning of `to`. Panics if it is too short.
     fn store(self, vector: Self::Vector, to: &mut [u32]);
 
-    /// In each lane `sum + left[0] right[0] + left[1] right[1]`, the factors being pairs.
-    fn add_products(self, sum: Self::Vector, left: Self::Vector, right: Self::Vector) -> Self::Vector;
+    /// Splits two elements that meet the two weights of a pair into two numbers that [`Vectors::add_products`] takes.
+    fn split(first: u32, second: u32) -> [u32; 2];
 
-    /// In each lane `low + 2^16 high`.
-    fn join(self, low: Self::Vector, high: Self::Vector) -> Self::Vector;
+    /// [`Vectors::split`] in each lane.
+    fn split_lanes(self, first: Self::Vector, second: Self::Vector) -> [Self::Vector; 2];
 
-    /// In each lane the pair of the low and that of the high halves of two elements: [`low_halves`], [`high_halves`].
-    fn halves(self, first: Self::Vector, second: Self::Vector) -> [Self::Vector; 2];
+    /// In each lane adds the products of a pair of weights and of two elements, which were split.
+    fn add_products(
+        self,
+        sums: [Self::Vector; 2],
+        weights: Self::Vector,
+        elements: [Self::Vector; 2],
+    ) -> [Self::Vector; 2];
+
+    /// In each lane the sum of all products that were added to `sums`.
+    fn join(self, sums: [Self::Vector; 2]) -> Self::Vector;
 }
 
-/// Portable code.
+/// Portable code. Without multiplications of 16-bit pairs nothing is won by halves: an element is not split, but each of
+/// the two has its own sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Portable;
 
@@ -62,30 +69,35 @@ impl Vectors for Portable {
     }
 
     #[inline(always)]
-    fn add_products(self, mut sum: Self::Vector, left: Self::Vector, right: Self::Vector) -> Self::Vector {
-        for lane in 0..4 {
-            let first = i32::from(left[lane] as i16).wrapping_mul(i32::from(right[lane] as i16));
-            let second = (left[lane] as i32 >> 16).wrapping_mul(right[lane] as i32 >> 16);
-            sum[lane] = sum[lane].wrapping_add(first.wrapping_add(second) as u32);
-        }
-        sum
+    fn split(first: u32, second: u32) -> [u32; 2] {
+        [first, second]
     }
 
     #[inline(always)]
-    fn join(self, mut low: Self::Vector, high: Self::Vector) -> Self::Vector {
-        for lane in 0..4 {
-            low[lane] = low[lane].wrapping_add(high[lane] << 16);
-        }
-        low
+    fn split_lanes(self, first: Self::Vector, second: Self::Vector) -> [Self::Vector; 2] {
+        [first, second]
     }
 
     #[inline(always)]
-    fn halves(self, first: Self::Vector, second: Self::Vector) -> [Self::Vector; 2] {
-        let (mut low, mut high) = ([0; 4], [0; 4]);
+    fn add_products(
+        self,
+        [mut first, mut second]: [Self::Vector; 2],
+        weights: Self::Vector,
+        elements: [Self::Vector; 2],
+    ) -> [Self::Vector; 2] {
         for lane in 0..4 {
-            low[lane] = low_halves(first[lane], second[lane]);
-            high[lane] = high_halves(first[lane], second[lane]);
+            let [low, high] = [i32::from(weights[lane] as i16), weights[lane] as i32 >> 16];
+            first[lane] = first[lane].wrapping_add(elements[0][lane].wrapping_mul(low as u32));
+            second[lane] = second[lane].wrapping_add(elements[1][lane].wrapping_mul(high as u32));
         }
-        [low, high]
+        [first, second]
+    }
+
+    #[inline(always)]
+    fn join(self, [mut first, second]: [Self::Vector; 2]) -> Self::Vector {
+        for lane in 0..4 {
+            first[lane] = first[lane].wrapping_add(second[lane]);
+        }
+        first
     }
 }
