@@ -1,4 +1,4 @@
-//! Infers one input privately and prints the logits.
+//! Infers one input privately and prints what the network gives.
 //!
 //! ```sh
 //! cargo run --release --example infer -p tacit-client-sdk -- http://127.0.0.1:7400 m2
@@ -26,8 +26,10 @@ async fn main() -> Result<(), ClientError> {
     let inference = model.infer(&picture).await?;
     println!(
         "class {} in {:.4} s and {} round trips",
-        inference.class, inference.online.seconds, inference.online.round_trips
+        inference.class(),
+        inference.online.seconds,
+        inference.online.round_trips
     );
-    println!("logits {}", inference.logits);
+    println!("outputs {}", inference.outputs());
     Ok(())
 }

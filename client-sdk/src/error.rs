@@ -47,6 +47,9 @@ pub enum ClientError {
     /// The digest that the server announced is not that of the plan that it sent.
     #[error("the plan does not have the digest that the server announced")]
     Digest,
+    /// The server, which reveals classes only, revealed one that the network does not have.
+    #[error("the server revealed a class that the network does not have")]
+    NoSuchClass,
     /// The input does not fit the network; nothing was sent.
     #[error(transparent)]
     Input(#[from] InputError),

@@ -16,11 +16,12 @@
 //! model.preprocess(10).await?;
 //! let image = ndarray::ArrayD::<f32>::zeros(vec![1, 28, 28]);
 //! let inference = model.infer(&image).await?;
-//! println!("class {}", inference.class);
+//! println!("class {}", inference.class());
 //! # Ok(())
 //! # }
 //! ```
 
+mod answer;
 mod client;
 mod engine;
 mod error;
@@ -33,6 +34,7 @@ mod phases;
 mod pool;
 mod statistics;
 
+pub use answer::Answer;
 pub use client::{Client, ClientBuilder};
 pub use engine::{Engine, UnknownEngine};
 pub use error::ClientError;
@@ -41,3 +43,4 @@ pub use input::InputError;
 pub use model::Model;
 pub use statistics::PhaseStatistics;
 pub use tacit_proto::convert::ModelSummary;
+pub use tacit_protocol::plan::OutputFunction;

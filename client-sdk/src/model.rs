@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::exchange;
-use crate::inference::Inference;
+use crate::inference::{Inference, reveals_class_only};
 use crate::input;
 use crate::keeper::{Keeper, Stock};
 use crate::phases::{Online, Preprocessing};
@@ -53,6 +53,11 @@ impl Model {
     /// The public plan: input, steps, output.
     pub fn plan(&self) -> &Plan {
         &self.shared.plan
+    }
+
+    /// Whether the server reveals classes only, and no logits.
+    pub fn reveals_class_only(&self) -> bool {
+        reveals_class_only(&self.shared.plan)
     }
 
     /// The plan's digest, computed here.

@@ -94,7 +94,7 @@ impl Online {
 impl Phase for Online {
     type Request = pb::OnlineRequest;
     type Response = pb::OnlineResponse;
-    /// The logits on the ring, and what they cost.
+    /// The logits or the code of the class on the ring, and what they cost.
     type Output = (Vec<u32>, PhaseStatistics);
 
     fn handle(&mut self, response: pb::OnlineResponse) -> Result<Advance<Self>, ClientError> {

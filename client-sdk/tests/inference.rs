@@ -6,7 +6,7 @@ mod support;
 
 use ndarray::{ArrayD, Axis, stack};
 use support::{TestServer, network::Network};
-use tacit_client::PhaseStatistics;
+use tacit_client::{Inference, PhaseStatistics};
 
 /// What the low bits that are dropped may change.
 const TOLERANCE: f32 = 0.05;
@@ -15,8 +15,8 @@ fn picture(values: [f32; 4]) -> ArrayD<f32> {
     ArrayD::from_shape_vec(vec![1, 2, 2], values.to_vec()).unwrap()
 }
 
-fn assert_close(logits: &ArrayD<f32>, input: &ArrayD<f32>) {
-    for (logit, expected) in logits.iter().zip(Network::plain(input)) {
+fn assert_close(inference: &Inference, input: &ArrayD<f32>) {
+    for (logit, expected) in inference.logits().unwrap().iter().zip(Network::plain(input)) {
         assert!((logit - expected).abs() < TOLERANCE, "{logit} is not near {expected}");
     }
 }
@@ -30,10 +30,10 @@ async fn logits_are_those_of_the_network() {
     assert_eq!(model.available(), inputs.len());
     for input in &inputs {
         let inference = model.infer(input).await.unwrap();
-        assert_close(&inference.logits, input);
-        assert_eq!(inference.logits.shape(), [2]);
-        assert_eq!(inference.ranking()[0], inference.class);
-        assert_eq!(inference.label.as_deref(), Some(["left", "right"][inference.class]));
+        assert_close(&inference, input);
+        assert_eq!(inference.logits().unwrap().shape(), [2]);
+        assert_eq!(inference.ranking()[0], inference.class());
+        assert_eq!(inference.label.as_deref(), Some(["left", "right"][inference.class()]));
     }
     assert_eq!(model.available(), 0);
     assert_eq!((server.preprocess_calls(), server.online_calls()), (1, inputs.len()));
@@ -44,7 +44,7 @@ async fn sessions_are_prepared_when_there_are_none() {
     let server = TestServer::start().await;
     let model = server.model().await;
     let input = picture([0.25, 0.5, -0.5, 1.0]);
-    assert_close(&model.infer(&input).await.unwrap().logits, &input);
+    assert_close(&model.infer(&input).await.unwrap(), &input);
     assert_eq!(server.preprocess_calls(), 1);
 }
 
@@ -57,7 +57,7 @@ async fn batches_keep_their_order() {
     let inferences = model.infer_batch(&stack(Axis(0), &views).unwrap()).await.unwrap();
     assert_eq!(inferences.len(), inputs.len());
     for (inference, input) in inferences.iter().zip(&inputs) {
-        assert_close(&inference.logits, input);
+        assert_close(inference, input);
     }
     assert_eq!(server.preprocess_calls(), 1);
     assert!(model.infer_batch(&ArrayD::zeros(vec![0, 1, 2, 2])).await.unwrap().is_empty());
@@ -83,7 +83,7 @@ async fn several_inferences_run_at_a_time() {
             let input = picture([0.1 * index as f32, 0.3, -0.7, 0.5]);
             tokio::spawn(async move {
                 let inference = model.infer(&input).await.unwrap();
-                assert_close(&inference.logits, &input);
+                assert_close(&inference, &input);
             })
         })
         .collect();
@@ -149,6 +149,6 @@ async fn the_other_engine_gives_the_same_logits() {
         model.prediction().setup.bytes_sent + 2 * model.prediction().preprocessing.bytes_sent
     );
     for _ in 0..2 {
-        assert_close(&model.infer(&input).await.unwrap().logits, &input);
+        assert_close(&model.infer(&input).await.unwrap(), &input);
     }
 }

@@ -4,3 +4,4 @@ pub mod bundled;
 pub mod images;
 pub mod last_place;
 pub mod local_server;
+pub mod pixels;

@@ -11,14 +11,22 @@ use tacit_model_server::{Limits, Server, ShutdownHandle};
 
 use crate::images;
 
-/// A network, compiled with calibration images.
+/// A network, compiled with calibration images and default options.
 ///
 /// # Errors
 /// What the reader or the compiler says.
 pub fn compile_network(onnx: &[u8], calibration: &ArrayD<f32>) -> anyhow::Result<CompiledModel> {
+    compile_with(onnx, calibration, &CompileOptions::default())
+}
+
+/// A network, compiled with calibration images.
+///
+/// # Errors
+/// What the reader or the compiler says.
+pub fn compile_with(onnx: &[u8], calibration: &ArrayD<f32>, options: &CompileOptions) -> anyhow::Result<CompiledModel> {
     let samples = (0..calibration.len_of(ndarray::Axis(0))).map(|index| images::flat(calibration, index)).collect();
     let graph = onnx::load(onnx)?;
-    Ok(compile(graph, Some(&Calibration::from_samples(samples)?), &CompileOptions::default())?)
+    Ok(compile(graph, Some(&Calibration::from_samples(samples)?), options)?)
 }
 
 /// A running server: where it listens, and what ends it.
@@ -46,6 +54,11 @@ impl LocalServer {
             }
         });
         Ok(Self { url, handle, task })
+    }
+
+    /// What the server holds and runs.
+    pub fn handle(&self) -> &ShutdownHandle {
+        &self.handle
     }
 
     /// Stops the server.

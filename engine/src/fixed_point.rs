@@ -29,12 +29,20 @@ use crate::runs::{for_each_run, pool_as_linear};
 /// # Panics
 /// If the plan is not valid, the parameters are of another plan, or the input has the wrong length.
 pub fn evaluate(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Vec<u32> {
+    evaluate_nodes(plan, parameters, input).pop().map(|mut logits| std::mem::take(&mut logits.0)).unwrap_or_default()
+}
+
+/// The values of all nodes on the ring, for an input as for [`evaluate`]: what the bits of the plan must hold.
+///
+/// # Panics
+/// As [`evaluate`].
+pub fn evaluate_nodes(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Vec<Share> {
     let mut values: Vec<Share> = Vec::with_capacity(plan.nodes.len());
     for index in 0..plan.nodes.len() {
         let value = evaluate_node(plan, parameters, index, &values, input);
         values.push(value);
     }
-    values.pop().map(|mut logits| std::mem::take(&mut logits.0)).unwrap_or_default()
+    values
 }
 
 /// The value of node `index` from those of the nodes before it.

@@ -38,10 +38,13 @@ struct ServerProcess {
 
 impl ServerProcess {
     fn start() -> Self {
-        let model = format!("digits={}", models("m2_minionn_quad.onnx").display());
-        let calibration = format!("digits={}", models("digits_calibration.npz").display());
+        let (quadratic, relu) = (models("m2_minionn_quad.onnx"), models("m1_minionn_relu.onnx"));
+        let calibration = models("digits_calibration.npz");
+        let named = |name: &str, file: &Path| format!("{name}={}", file.display());
         let mut child = program("model-server")
-            .args(["serve", "--listen", "127.0.0.1:0", "--model", &model, "--calibration", &calibration])
+            .args(["serve", "--listen", "127.0.0.1:0", "--class-only", "class"])
+            .args(["--model", &named("digits", &quadratic), "--model", &named("class", &relu)])
+            .args(["--calibration", &named("digits", &calibration), "--calibration", &named("class", &calibration)])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -105,6 +108,49 @@ fn images_are_classified_from_the_command_line() {
     let wrong = tacit(&["infer", "--server", &server.url, "--model", "absent", "--input", images.to_str().unwrap()]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("absent"));
+}
+
+#[test]
+fn a_model_that_reveals_classes_only_gives_no_logits() {
+    let server = ServerProcess::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (images, classes) = (folder.path().join("x.npy"), folder.path().join("classes.npy"));
+    let network = tacit_demo::bundled::find("m1").unwrap();
+    let inputs = network.images().unwrap();
+    ndarray_npy::write_npy(&images, &inputs.slice_axis(ndarray::Axis(0), (..3).into())).unwrap();
+    let arguments = ["infer", "--server", &server.url, "--model", "class", "--input", images.to_str().unwrap()];
+    let answer = json(&tacit(&[&arguments[..], &["--json", "--output", classes.to_str().unwrap()]].concat()));
+    let expected = network.expected().unwrap();
+    let expected: Vec<usize> = (0..3).map(|index| tacit_demo::images::class(&expected.row(index).to_vec())).collect();
+    assert_eq!(answer["classes"], serde_json::json!(expected));
+    assert!(answer["logits"].is_null() && answer["outputs"].is_null(), "{answer}");
+    let written: ndarray::Array1<i64> = ndarray_npy::read_npy(&classes).unwrap();
+    assert_eq!(written.iter().map(|class| *class as usize).collect::<Vec<_>>(), expected);
+}
+
+/// A network whose graph has an operator that is not supported.
+#[test]
+fn an_unsupported_graph_is_refused_with_node_operator_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tanh.onnx");
+    let mut network = std::fs::read(models("m1_minionn_relu.onnx")).unwrap();
+    // The names of nodes and values change along with that of the operator.
+    for start in 0..network.len() - 4 {
+        if &network[start..start + 4] == b"Relu" {
+            network[start..start + 4].copy_from_slice(b"Tanh");
+        }
+    }
+    std::fs::write(&path, network).unwrap();
+    let named = format!("x={}", path.display());
+    let output =
+        program("model-server").args(["serve", "--listen", "127.0.0.1:0", "--model", &named]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    for part in ["tanh.onnx", "Tanh", "neither piecewise linear nor a square"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let node = error.split('`').nth(1).unwrap_or_default();
+    assert!(node.contains("Tanh") && node.contains('/'), "the node is not named: {error}");
 }
 
 #[test]

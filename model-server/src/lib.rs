@@ -19,6 +19,7 @@ pub mod config;
 mod connection;
 mod error;
 mod grpc;
+mod head_room;
 pub mod health;
 mod inspect;
 mod limits;

@@ -5,18 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tacit_engine::graph::Graph;
 use tacit_engine::prepared::PreparedModel;
 use tacit_engine::quantize::Calibration;
-use tacit_engine::{CompileOptions, CompiledModel, compile, onnx};
+use tacit_engine::{CompileError, CompileOptions, CompiledModel, compile, onnx};
 use tacit_protocol::session::ServerModel;
 
 use crate::config::ModelSource;
+use crate::head_room;
 
 /// Why a model cannot be loaded, with the flag that named the file.
 #[derive(Debug, thiserror::Error)]
 #[error("{flag} {file}")]
 pub struct LoadError {
-    /// `--model` or `--calibration`.
+    /// `--model`, `--calibration` or `--independent`.
     pub flag: &'static str,
     /// The file.
     pub file: String,
@@ -34,13 +36,53 @@ impl LoadError {
 /// Reads and compiles a network; `calibration` holds sample inputs.
 ///
 /// # Errors
-/// [`LoadError`] if a file cannot be read or understood, or if the network cannot be compiled.
-pub fn compile_files(network: &Path, calibration: Option<&Path>) -> Result<CompiledModel, LoadError> {
-    let graph = onnx::load_file(network).map_err(LoadError::new("--model", network))?;
-    let samples = calibration
-        .map(|file| Calibration::from_file(file).map_err(LoadError::new("--calibration", file)))
-        .transpose()?;
-    compile(graph, samples.as_ref(), &CompileOptions::default()).map_err(LoadError::new("--model", network))
+/// [`LoadError`] if a file cannot be read or understood, if the network cannot be compiled, or if the calibration inputs
+/// leave less head-room than asked for.
+pub fn compile_files(
+    network: &Path,
+    calibration: Option<&Path>,
+    options: &CompileOptions,
+) -> Result<CompiledModel, LoadError> {
+    let samples = calibration.map(|file| samples("--calibration", file)).transpose()?;
+    let compiled = compile_graph(network, graph(network)?, samples.as_ref(), options)?;
+    if let (Some(file), Some(samples)) = (calibration, &samples) {
+        head_room::check(&compiled, samples).map_err(LoadError::new("--calibration", file))?;
+    }
+    Ok(compiled)
+}
+
+/// Reads a network.
+pub(crate) fn graph(network: &Path) -> Result<Graph, LoadError> {
+    onnx::load_file(network).map_err(LoadError::new("--model", network))
+}
+
+/// Reads sample inputs.
+pub(crate) fn samples(flag: &'static str, file: &Path) -> Result<Calibration, LoadError> {
+    Calibration::from_file(file).map_err(LoadError::new(flag, file))
+}
+
+/// Refuses samples of another length than the network's input.
+pub(crate) fn check_length(
+    flag: &'static str,
+    file: &Path,
+    samples: &Calibration,
+    compiled: &CompiledModel,
+) -> Result<(), LoadError> {
+    let (expected, found) = (compiled.plan.input_shape().elements(), samples.elements());
+    if expected == found {
+        return Ok(());
+    }
+    Err(LoadError::new(flag, file)(CompileError::CalibrationLength { expected, found }))
+}
+
+/// Compiles a network that was read from `network`.
+pub(crate) fn compile_graph(
+    network: &Path,
+    graph: Graph,
+    samples: Option<&Calibration>,
+    options: &CompileOptions,
+) -> Result<CompiledModel, LoadError> {
+    compile(graph, samples, options).map_err(LoadError::new("--model", network))
 }
 
 /// Loads a model: reads, compiles, transforms the weights and checks the noise bounds.
@@ -50,7 +92,7 @@ pub fn compile_files(network: &Path, calibration: Option<&Path>) -> Result<Compi
 #[tracing::instrument(name = "load", skip_all, fields(model = %source.name))]
 pub fn model(source: &ModelSource) -> Result<Arc<dyn ServerModel>, LoadError> {
     let started = Instant::now();
-    let compiled = compile_files(&source.network, source.calibration.as_deref())?;
+    let compiled = compile_files(&source.network, source.calibration.as_deref(), &source.options)?;
     let compile_seconds = started.elapsed().as_secs_f64();
     let prepared = PreparedModel::new(&compiled).map_err(LoadError::new("--model", &source.network))?;
     for warning in &compiled.report.warnings {

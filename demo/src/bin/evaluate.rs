@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use ndarray::{Array2, Axis};
-use ndarray_npy::NpzReader;
+use ndarray::{ArrayD, Axis};
 use tacit_client::Client;
+use tacit_demo::pixels::PixelArguments;
 use tacit_demo::{images, last_place, local_server};
 
 /// Private inference on a whole test set, over real gRPC.
@@ -17,13 +17,13 @@ struct Arguments {
     /// The network.
     #[arg(long)]
     model: PathBuf,
-    /// Calibration images: `.npz` with 8-bit pixels in array `x`.
+    /// Calibration images: `.npy`, or `.npz` with array `x`; 8-bit pixels, or float32 as the network takes it.
     #[arg(long)]
     calibration: PathBuf,
-    /// Test images: `.npz` with 8-bit pixels in array `x`.
+    /// Test images, in the same formats.
     #[arg(long)]
     images: PathBuf,
-    /// Expected logits: `.npz` with array `logits`.
+    /// Expected logits: `.npy`, or `.npz` with array `logits`.
     #[arg(long)]
     expected: PathBuf,
     /// How many images, from the first.
@@ -32,6 +32,8 @@ struct Arguments {
     /// Sessions prepared at a time.
     #[arg(long, default_value_t = 50)]
     batch: usize,
+    #[command(flatten)]
+    pixels: PixelArguments,
 }
 
 #[tokio::main]
@@ -49,15 +51,21 @@ fn read(path: &PathBuf) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// 8-bit images with the network's normalisation, or floats that are in its domain already.
+fn read_inputs(path: &PathBuf, channels: &[images::Channel]) -> anyhow::Result<ArrayD<f32>> {
+    images::inputs(&read(path)?, channels).with_context(|| path.display().to_string())
+}
+
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let inputs = images::images(&read(&arguments.images)?)?;
-    let expected: Array2<f32> = NpzReader::new(std::io::Cursor::new(read(&arguments.expected)?))?.by_name("logits")?;
+    let channels = arguments.pixels.channels()?;
+    let inputs = read_inputs(&arguments.images, &channels)?;
+    let calibration = read_inputs(&arguments.calibration, &channels)?;
+    let expected = images::logits(&read(&arguments.expected)?)?;
     let available = inputs.len_of(Axis(0)).min(expected.nrows());
     let count = arguments.count.unwrap_or(available);
     ensure!((1..=available).contains(&count), "there are {available} images");
 
-    let compiled =
-        local_server::compile_network(&read(&arguments.model)?, &images::images(&read(&arguments.calibration)?)?)?;
+    let compiled = local_server::compile_network(&read(&arguments.model)?, &calibration)?;
     let server = local_server::LocalServer::start("network", &compiled).await?;
     let client = Client::connect(&server.url).await?;
     let model = client.model("network").await?;
@@ -69,8 +77,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let image = inputs.index_axis(Axis(0), index).to_owned();
         let plain = expected.row(index).to_vec();
         let inference = model.infer(&image).await?;
-        let private: Vec<f32> = inference.logits.iter().copied().collect();
-        same += usize::from(inference.class == images::class(&plain));
+        let private: Vec<f32> = inference.logits().context("the plan reveals classes only")?.iter().copied().collect();
+        same += usize::from(inference.class() == images::class(&plain));
         for (left, right) in private.iter().zip(&plain) {
             differences += f64::from((left - right).abs());
             largest = largest.max((left - right).abs());

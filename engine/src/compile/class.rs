@@ -11,7 +11,7 @@ use tacit_protocol::steps::select::group_widths;
 use super::{CompileError, CompileOptions};
 use crate::parameters::{Parameters, RingBias};
 
-/// Bits of a logit and its code together: as many as two round trips can compare.
+/// Bits of a logit, its code, and the error of its truncation together: as many as two round trips can compare.
 const COMPARED_BITS: u32 = 24;
 /// Fewest bits of a logit.
 const LEAST_BITS: u32 = 16;
@@ -32,7 +32,7 @@ pub(super) fn reveal_class_only(
     let mut tail = Tail { plan, last: inputs[0] };
     tail.push(Step::Reshape, Shape::vector(classes), 0, 0);
     let bits = tail.node().bits;
-    let kept = COMPARED_BITS.saturating_sub(code_bits).max(LEAST_BITS);
+    let kept = COMPARED_BITS.saturating_sub(code_bits + 1).max(LEAST_BITS);
     let drop = bits.saturating_sub(kept);
     if drop > 0 {
         // One bit more than the quotient's, for the error of the truncation.

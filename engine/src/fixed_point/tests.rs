@@ -123,3 +123,17 @@ fn intervals_of_elementary_steps() {
     assert_eq!(centred((1 << 32, (1 << 32) + 2)), (0, 2));
     assert_eq!(centred((-5, 7)), (-5, 7));
 }
+
+#[test]
+fn every_node_of_a_calibration_sample_stays_in_the_bits_of_the_plan() {
+    let model = compiled(5);
+    let sample = images(quadratic_network(5).layers[0].shape, 32, 105).swap_remove(7);
+    let input = model.plan.encode_input(&sample).unwrap();
+    let values = evaluate_nodes(&model.plan, &model.parameters, &input);
+    assert_eq!(values.len(), model.plan.nodes.len());
+    for (node, value) in model.plan.nodes.iter().zip(&values) {
+        assert_eq!(value.len(), node.shape.elements());
+        assert!(value.iter().all(|element| (*element as i32).unsigned_abs() < 1 << (node.bits - 1)), "{node:?}");
+    }
+    assert_eq!(values[values.len() - 1].0, evaluate(&model.plan, &model.parameters, &input));
+}

@@ -58,10 +58,11 @@ impl Answer {
         Ok(Self { value, function, dims, node: node.name.clone(), operator: node.operator().to_owned() })
     }
 
-    /// Refuses a node that computes with this value: it is known only where the client is.
-    pub fn check_follower(&self, follower: &NodeProto) -> Result<(), OnnxError> {
+    /// Refuses a node that computes with this value, its input number `input`: it is known only where the client is.
+    pub fn check_follower(&self, follower: &NodeProto, input: usize) -> Result<(), OnnxError> {
         let index = self.function == OutputFunction::ArgMax;
         match follower.op_type.as_str() {
+            _ if input != 0 => {}
             "Cast" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => return Ok(()),
             "ArgMax" if !index => return Ok(()),
             _ => {}

@@ -55,15 +55,17 @@ impl Importer {
             });
         };
         let error = |reason| OnnxError::Node { node: display_name(proto), operator: proto.op_type.clone(), reason };
-        let before = proto.input.iter().find_map(|name| self.answers.get(name)).cloned();
-        if let Some(before) = &before {
-            before.check_follower(proto)?;
+        let mut answers =
+            proto.input.iter().enumerate().filter_map(|(index, name)| Some((index, self.answers.get(name)?)));
+        let before = answers.next().map(|(index, answer)| (index, answer.clone()));
+        if let Some((index, before)) = &before {
+            before.check_follower(proto, *index)?;
         }
         let inputs = self.node_inputs(proto).map_err(error)?;
         let node = Node::new(proto, inputs);
         node.check_attributes(known.attributes).map_err(error)?;
         let name = proto.output.first().cloned().unwrap_or_default();
-        if let Some(before) = before {
+        if let Some((_, before)) = before {
             self.answers.insert(name, before.followed_by(&node).map_err(error)?);
         } else if answer::is_function(&node) {
             self.answers.insert(name, Answer::new(&self.layers, &node, self.opset).map_err(error)?);

@@ -9,7 +9,10 @@ use super::node::Node;
 use super::order::Order;
 use super::polynomial::{Activation, Polynomial};
 use super::shape;
-use crate::graph::{Layer, LayerId, Operator};
+use crate::graph::{Layer, LayerId, MAX_LAYERS, Operator};
+
+/// Most layers that are built, those included that turn out to be unused.
+const MOST_LAYERS: usize = 4 * MAX_LAYERS;
 
 /// The layers so far, in topological order.
 pub(super) struct Layers {
@@ -104,14 +107,33 @@ impl Layers {
     ) -> Result<Activation, String> {
         self.check_dims(&dims)?;
         let shape = shape::layer_shape(&dims);
-        let layer = self.push_layer(node, operator, inputs, shape);
+        let layer = self.push_layer(node, operator, inputs, shape)?;
         Ok(self.identity(layer, dims, Order::default()))
     }
 
     /// Adds a layer of the given shape.
-    pub fn push_layer(&mut self, node: &Node<'_>, operator: Operator, inputs: Vec<LayerId>, shape: Shape) -> LayerId {
-        self.layers.push(Layer { name: node.name.clone(), operator, inputs, shape });
-        self.layers.len() - 1
+    pub fn push_layer(
+        &mut self,
+        node: &Node<'_>,
+        operator: Operator,
+        inputs: Vec<LayerId>,
+        shape: Shape,
+    ) -> Result<LayerId, String> {
+        self.push_named(node.name.clone(), operator, inputs, shape)
+    }
+
+    fn push_named(
+        &mut self,
+        name: String,
+        operator: Operator,
+        inputs: Vec<LayerId>,
+        shape: Shape,
+    ) -> Result<LayerId, String> {
+        if self.layers.len() == MOST_LAYERS {
+            return Err(format!("makes more than {MOST_LAYERS} layers together with the nodes before it"));
+        }
+        self.layers.push(Layer { name, operator, inputs, shape });
+        Ok(self.layers.len() - 1)
     }
 
     /// Adds a layer whose elements are those of `like`, one by one.
@@ -121,9 +143,9 @@ impl Layers {
         operator: Operator,
         inputs: Vec<LayerId>,
         like: &Activation,
-    ) -> Activation {
-        let layer = self.push_layer(node, operator, inputs, self.shape(like.polynomial.base));
-        self.identity(layer, like.dims.clone(), like.order.clone())
+    ) -> Result<Activation, String> {
+        let layer = self.push_layer(node, operator, inputs, self.shape(like.polynomial.base))?;
+        Ok(self.identity(layer, like.dims.clone(), like.order.clone()))
     }
 
     /// The value of a layer under the given dimensions.
@@ -140,13 +162,8 @@ impl Layers {
         let base = activation.polynomial.base;
         let channels = self.layers[base].shape.channels;
         self.charge(3 * channels)?;
-        self.layers.push(Layer {
-            name: activation.name.clone(),
-            operator: activation.polynomial.to_operator(channels),
-            inputs: vec![base],
-            shape: self.layers[base].shape,
-        });
-        let layer = self.layers.len() - 1;
+        let operator = activation.polynomial.to_operator(channels);
+        let layer = self.push_named(activation.name.clone(), operator, vec![base], self.shape(base))?;
         self.materialised.entry(base).or_default().push((activation.polynomial.clone(), layer));
         Ok(layer)
     }
@@ -174,22 +191,39 @@ impl Layers {
         if elements(&dims) != elements(&value.dims) {
             return Err(format!("dimensions {:?} cannot become {dims:?}", value.dims));
         }
-        let shape = shape::layer_shape(&dims);
-        if !value.order.is_straight() || shape == self.shape(value.polynomial.base) {
+        let shape = self.shape(value.polynomial.base);
+        // A vector stays one whichever of its dimensions is the large one, until an image is needed.
+        let vector = shape.height * shape.width == 1 && dims[1..].iter().filter(|&&dim| dim > 1).count() <= 1;
+        if !value.order.is_straight() || vector || shape == shape::layer_shape(&dims) {
             return Ok(Activation { dims, ..value.clone() });
         }
-        let layer = self.materialise(value)?;
-        self.push(node, Operator::Reshape, vec![layer], dims)
+        self.in_shape(node, &Activation { dims, ..value.clone() })
     }
 
-    /// The dimension of a value, if there is one, that runs over the channels of its layer.
-    pub fn channel_axis(&self, value: &Activation) -> Option<usize> {
+    /// The value, whose elements are in the order of the file, on a layer of the shape that its dimensions mean.
+    pub fn in_shape(&mut self, node: &Node<'_>, value: &Activation) -> Result<Activation, String> {
+        let shape = shape::layer_shape(&value.dims);
+        if shape == self.shape(value.polynomial.base) {
+            return Ok(value.clone());
+        }
+        // The scale of the network's input stays with the layer that takes it.
+        if value.polynomial.base == 0 && value.polynomial.is_uniform() {
+            let base = self.push_layer(node, Operator::Reshape, vec![0], shape)?;
+            let polynomial = Polynomial { base, ..Polynomial::clone(&value.polynomial) };
+            return Ok(Activation { polynomial: polynomial.into(), ..value.clone() });
+        }
+        let layer = self.materialise(value)?;
+        self.push(node, Operator::Reshape, vec![layer], value.dims.clone())
+    }
+
+    /// Whether a dimension of a value runs over the channels of its layer.
+    pub fn is_channel_axis(&self, value: &Activation, axis: usize) -> bool {
         let shape = self.shape(value.polynomial.base);
-        let area = shape.height * shape.width;
-        let sample = &value.dims[1..];
-        let strides = value.order.strides(sample);
-        let is_channel = |axis: &usize| sample[*axis] == shape.channels && strides[*axis] == Some(area);
-        (0..sample.len()).find(is_channel).map(|axis| axis + 1)
+        let stride = |axis: usize| value.order.strides(&value.dims[1..])[axis];
+        let single = shape.channels == 1;
+        axis > 0
+            && value.dims[axis] == shape.channels
+            && (single || stride(axis - 1) == Some(shape.height * shape.width))
     }
 
     /// Remembers how a layer between two bounds was computed.

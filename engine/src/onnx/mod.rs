@@ -3,7 +3,9 @@
 //! What is supported is in [`SUPPORTED_OPERATORS`]; everything else is refused with an error that names the node.
 //! The batch is always the first dimension and is treated as one sample. Constants are folded; elementwise
 //! arithmetic becomes polynomials of degree at most 2 (`a*x^2 + b*x + c`, scalars or per channel), whatever
-//! the order in which an exporter writes it.
+//! the order in which an exporter writes it. Activations of straight pieces consist of ReLU, exactly; smooth ones are
+//! not approximated. A transposition moves nothing until its value is needed in another order. What stands at the very
+//! end of a network (`Softmax`, `ArgMax`, ...) is left to the client ([`Graph::output_function`]).
 //!
 //! A file is untrusted: sizes are checked before anything is allocated.
 

@@ -6,6 +6,9 @@ use super::polynomial::Activation;
 use super::schema::{AttributeProto, NodeProto, TensorProto, attribute_kind};
 use super::tensor::Constant;
 
+/// Characters of a name that are kept.
+const LONGEST_NAME: usize = 200;
+
 /// What a name of the graph stands for.
 #[derive(Clone)]
 pub(super) enum Value {
@@ -37,7 +40,9 @@ pub(super) struct Node<'a> {
 /// The name by which messages call a node: exporters may leave the name empty, never the output's.
 pub(super) fn display_name(proto: &NodeProto) -> String {
     let names = std::iter::once(&proto.name).chain(&proto.output);
-    names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_else(|| "unnamed".to_owned())
+    let name = names.into_iter().find(|name| !name.is_empty()).map_or("unnamed", String::as_str);
+    // A node may make many layers, each of which has its name.
+    name.chars().take(LONGEST_NAME).collect()
 }
 
 impl<'a> Node<'a> {

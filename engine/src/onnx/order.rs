@@ -75,14 +75,16 @@ impl Order {
         (0..dims.len()).map(stride).collect()
     }
 
-    /// The same order of a layer of `to` instead of `from` channels: its outermost axis changes.
-    pub fn with_channels(&self, from: usize, to: usize) -> Self {
-        if self.is_straight() || from == 0 {
-            return self.clone();
-        }
-        let sizes = self.sizes.iter().enumerate();
-        let sizes: Vec<usize> = sizes.map(|(axis, size)| if axis == 0 { size / from * to } else { *size }).collect();
-        Self::from_parts(self.axes.iter().map(|axis| (sizes[*axis], *axis)).filter(|(size, _)| *size != 1).collect())
+    /// The order after a dimension of a sample, which runs over the outermost axis of the layer or is 1, becomes one of
+    /// size `to` over the outermost axis. `None` if the dimensions do not fall on the axes that the order consists of.
+    pub fn with_channels(&self, dims: &[usize], dimension: usize, to: usize) -> Option<Self> {
+        let parts = self.parts(dims)?;
+        let kept = |range: fn(&usize, &usize) -> bool| {
+            let kept = parts.iter().filter(move |part| range(&part.dimension, &dimension));
+            kept.map(|part| (part.size, part.position + 1))
+        };
+        let channels = Some((to, 0)).filter(|_| to != 1);
+        Some(Self::from_parts(kept(usize::lt).chain(channels).chain(kept(usize::gt)).collect()))
     }
 
     /// For each of `count` elements in the order of the file, its index in the layer.
@@ -195,8 +197,10 @@ mod tests {
         assert_eq!(last.strides(&[60]), [None]);
         assert!(last.transposed(&[4, 5, 3], &[2, 0, 1]).unwrap().is_straight());
         assert!(last.transposed(&[20, 3], &[1, 0]).unwrap().is_straight());
-        assert_eq!(last.with_channels(3, 7), Order::channels_last(7, 20));
-        assert!(last.with_channels(3, 1).is_straight());
+        assert_eq!(last.with_channels(&[4, 5, 3], 2, 7), Some(Order::channels_last(7, 20)));
+        let single = last.with_channels(&[20, 3], 1, 1).unwrap();
+        assert!(single.is_straight());
+        assert_eq!(single.with_channels(&[4, 5, 1], 2, 3), Some(last));
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Polynomial {
         self.square.len() + self.linear.len() + self.constant.len()
     }
 
+    /// Whether the coefficients are stored as the same ones for all channels.
+    pub fn is_uniform(&self) -> bool {
+        self.stored() == 3
+    }
+
     /// Whether this is `x` itself in all channels.
     pub fn is_identity(&self) -> bool {
         self.degree() <= 1

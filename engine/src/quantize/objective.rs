@@ -13,6 +13,8 @@ use super::skeleton::{Kind, Skeleton};
 const TRUNCATION_VARIANCE: f64 = 1.0 / 6.0;
 /// Variance of the last place of an accumulator.
 const ACCUMULATOR_VARIANCE: f64 = 0.5;
+/// Bits of an input beyond those that are compared.
+const INPUT_BITS: f64 = 3.0;
 /// Variance of rounding to nearest.
 const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 /// Part of the bound, in bits, that is kept for `2^(drop+1)`.
@@ -121,6 +123,11 @@ pub(super) fn limits(skeleton: &Skeleton, groups: &Groups, ranges: &Ranges, head
             bound(*group, f64::from(VALUE_BITS), *range);
         }
         match node.kind {
+            // Its scale is free like an accumulator's, but what follows compares no more bits of it than of others.
+            Kind::Input if skeleton.compares() => {
+                let channels = groups.of_channel[id].iter().zip(&ranges.of_channel[id]);
+                channels.for_each(|(group, range)| bound(*group, bits.compared + INPUT_BITS, *range));
+            }
             // Compared are the bits that are left once the low ones are dropped.
             Kind::Relu => {
                 let source = &ranges.of_channel[node.inputs[0]];

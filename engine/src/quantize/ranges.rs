@@ -1,12 +1,15 @@
 //! How large the channels of every node get.
 
-use super::skeleton::{Kind, Skeleton, factors};
+use super::skeleton::{Kind, Skeleton, SkeletonNode, factors};
 use crate::graph::Bias;
 use crate::runs::for_each_run;
 
 /// Channels much smaller than the largest of their node are taken as this part of it: filling the bits with a channel
 /// that was nearly silent in the samples would make it overflow on other inputs.
 const SMALLEST_PART: f64 = 1.0 / 64.0;
+
+/// The least part of its terms that the range of a sum is taken as.
+const CANCELLED_PART: f64 = 1.0 / 4096.0;
 
 /// Largest absolute values.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ impl Ranges {
                 }
             }
         }
-        Self::levelled(largest)
+        Self::levelled(skeleton, largest)
     }
 
     /// Ranges that no input from `low` to `high` exceeds, by interval arithmetic.
@@ -96,7 +99,7 @@ impl Ranges {
                 .map(|plane| plane.iter().fold(0.0f64, |most, (low, high)| most.max(low.abs()).max(high.abs())))
                 .collect()
         });
-        Self::levelled(largest.collect())
+        Self::levelled(skeleton, largest.collect())
     }
 
     /// The larger of several ranges.
@@ -110,8 +113,10 @@ impl Ranges {
     }
 
     /// Lifts small channels; `None` if a range is not finite.
-    fn levelled(mut of_channel: Vec<Vec<f64>>) -> Option<Self> {
-        for channels in &mut of_channel {
+    fn levelled(skeleton: &Skeleton, mut of_channel: Vec<Vec<f64>>) -> Option<Self> {
+        for (id, node) in skeleton.nodes.iter().enumerate() {
+            lift_cancelled(node, id, &mut of_channel);
+            let channels = &mut of_channel[id];
             if channels.iter().any(|range| !range.is_finite()) {
                 return None;
             }
@@ -120,5 +125,17 @@ impl Ranges {
             channels.iter_mut().for_each(|range| *range = range.max(least));
         }
         Some(Self { of_channel })
+    }
+}
+
+/// A sum or difference whose terms cancel out leaves what the terms' own errors add up to, not nothing.
+fn lift_cancelled(node: &SkeletonNode, id: usize, of_channel: &mut [Vec<f64>]) {
+    if let Kind::Add | Kind::Subtract = node.kind {
+        let mut own = std::mem::take(&mut of_channel[id]);
+        for (channel, range) in own.iter_mut().enumerate() {
+            let terms = node.inputs.iter().map(|input| of_channel[*input][channel]);
+            *range = range.max(CANCELLED_PART * terms.fold(0.0, f64::max));
+        }
+        of_channel[id] = own;
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn find_scales(
     let mut point = Point { roots: vec![f64::INFINITY; groups.origins.len()], drops };
     let mut fixed = vec![];
     search.settle(&mut point, &fixed);
+    search.untangle(skeleton, &mut point);
     search.search_drops(skeleton, &dropping, &mut point, &fixed);
     for end in [groups.input, groups.output] {
         if groups.origins[end] == Origin::Root && !fixed.contains(&end) {
@@ -152,6 +153,42 @@ impl<'a> Search<'a> {
                 point.roots[*root] += self.largest_step(*root, point, &known).min(0.0);
             }
         }
+    }
+
+    /// Keeps limits between two scales that come from one root, which no root can satisfy: drops fewer bits between them,
+    /// or shifts by fewer.
+    fn untangle(&self, skeleton: &Skeleton, point: &mut Point) {
+        for _ in 0..MOST_DROPPED {
+            let logarithms = self.groups.resolve(&point.roots, &point.drops);
+            let broken = self.limits.iter().filter(|limit| exponent(&limit.slots, &logarithms) > limit.limit + 1e-6);
+            let mut changing: Vec<usize> = broken.filter_map(|limit| self.between(skeleton, limit, point)).collect();
+            if changing.is_empty() {
+                return;
+            }
+            changing.sort_unstable();
+            changing.dedup();
+            for node in changing {
+                point.drops[node] += if point.drops[node] < 0 { 1 } else { -1 };
+            }
+            self.settle(point, &[]);
+        }
+    }
+
+    /// For a limit that no root moves: a shift that raises its upper scale, or a step that drops bits above its lower one.
+    fn between(&self, skeleton: &Skeleton, limit: &Limit, point: &Point) -> Option<usize> {
+        let roots = limit.slots.iter().filter(|(_, power)| *power != 0).map(|(group, _)| self.groups.root(*group).0);
+        if roots.clone().any(|root| self.slope(root, &limit.slots) > 0.0) {
+            return None;
+        }
+        let changing = |(group, power): &(usize, i32)| match (self.groups.origins[*group], power) {
+            (Origin::Derived { node, .. }, 1) if point.drops[node] < 0 => Some(node),
+            (Origin::Derived { node, .. }, -1) => {
+                let fewest = i32::from(matches!(skeleton.nodes[node].kind, Kind::Truncate));
+                (point.drops[node] > fewest).then_some(node)
+            }
+            _ => None,
+        };
+        limit.slots.iter().find_map(changing)
     }
 
     /// How far a root can rise under the limits whose groups are all known.

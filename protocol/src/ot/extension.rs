@@ -1,6 +1,4 @@
-//! The extension: any number of random transfers from 128 base transfers.
-
-use std::sync::{Mutex, PoisonError};
+//! SoftSpokenOT: any number of random transfers from 128 base transfers.
 
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -11,20 +9,20 @@ use super::{
     hash::{HASHED, HashScratch, PadHash},
     kernel::{Instructions, LANE, LANE_BLOCKS, Lane, STREAM_LANES, Stream},
     padded,
-    transcript::Transcript,
+    pool::Pool,
+    transcript::{Key, Transcript},
     tree::Tree,
 };
 
-const EXTENSION: &str = "extension message";
+pub(super) const EXTENSION: &str = "extension message";
 
-/// Chooses. Made by [`base_send`](super::base_send); wiped on drop, redacted in `Debug`.
-pub struct ExtensionReceiver {
+/// Chooses. Wiped on drop.
+pub(super) struct SoftReceiver {
     shared: Shared,
 }
 
-/// Gets both pads of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish);
-/// wiped on drop, redacted in `Debug`.
-pub struct ExtensionSender {
+/// Gets both pads of each transfer. Wiped on drop.
+pub(super) struct SoftSender {
     shared: Shared,
     /// Row `l` of the matrix is corrected where byte `l` has ones; all of its bits are equal.
     masks: Zeroizing<[u8; ROWS]>,
@@ -55,7 +53,8 @@ struct Shared {
     nonce: u64,
     hash: PadHash,
     instructions: Instructions,
-    scratch: ScratchPool,
+    transcript: Transcript,
+    scratch: Pool<Scratch>,
 }
 
 /// Room for one chunk's work. Wiped on drop.
@@ -64,18 +63,9 @@ struct Scratch {
     hash: HashScratch,
 }
 
-/// Room for as many chunks as were worked on at the same time. Kept from batch to batch: making and
-/// wiping it takes longer than a small batch.
-#[derive(Default)]
-struct ScratchPool(Mutex<Vec<Scratch>>);
-
-impl ScratchPool {
-    fn with<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut scratch = taken.unwrap_or_else(|| Scratch { expansion: Expansion::new(), hash: HashScratch::new() });
-        let result = work(&mut scratch);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        result
+impl Scratch {
+    fn new() -> Self {
+        Self { expansion: Expansion::new(), hash: HashScratch::new() }
     }
 }
 
@@ -87,7 +77,8 @@ impl Shared {
             nonce: transcript.nonce(),
             hash: PadHash::new(transcript.permutation()),
             instructions: Instructions::detect(),
-            scratch: ScratchPool::default(),
+            transcript: *transcript,
+            scratch: Pool::default(),
         }
     }
 
@@ -109,46 +100,74 @@ impl Shared {
 }
 
 /// No sum of transfer numbers overflows.
-fn check_first(first: u64) {
+pub(super) fn check_first(first: u64) {
     assert!(first.is_multiple_of(BLOCK as u64) && first <= 1 << 62, "batches start at multiples of {BLOCK}");
 }
 
-impl ExtensionReceiver {
+impl SoftReceiver {
     pub(super) fn new(height: TreeHeight, trees: Vec<Tree>, transcript: &Transcript) -> Self {
         Self { shared: Shared::new(height, trees, transcript) }
     }
 
-    /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past
-    /// `count` are padding, and hidden as well), and the message to the sender,
-    /// [`extension_len`](super::extension_len)`(count)` bytes.
-    ///
-    /// `first` is the number of the first transfer on this connection and direction, a multiple of
-    /// [`BLOCK`]. Batches may be made in any order. The caller must use each number up to `first +
-    /// padded(count)` only once: two batches of the same numbers would give away the differences of
-    /// their choices.
-    ///
-    /// # Panics
-    /// If `first` is no multiple of [`BLOCK`] or above `2^62`, or `choices` holds fewer than
-    /// [`padded`]`(count)` bits.
-    pub fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
+    pub(super) fn height(&self) -> TreeHeight {
+        self.shared.height
+    }
+
+    pub(super) fn transcript(&self) -> &Transcript {
+        &self.shared.transcript
+    }
+
+    /// As [`ExtensionReceiver::extend`](super::ExtensionReceiver::extend).
+    pub(super) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
         check_first(first);
-        let choices = &choices[..padded(count) / 64];
-        let block_len = self.shared.height.block_len();
-        let mut message = vec![0; self.shared.height.extension_len(count)];
         let mut pads = ReceiverPads { chosen: vec![0; count] };
-        message
-            .par_chunks_mut(CHUNK * block_len)
-            .zip(choices.par_chunks(CHUNK * BLOCK / 64))
-            .zip(pads.chosen.par_chunks_mut(CHUNK * BLOCK))
-            .enumerate()
-            .for_each(|(chunk, ((message, choices), pads))| {
-                let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
-                self.shared.scratch.with(|scratch| self.extend_chunk(scratch, block, choices, message, pads));
-            });
+        let Shared { hash, instructions, .. } = &self.shared;
+        let message = self.columns(first, choices, &mut pads.chosen, |first, scratch, pads| {
+            hash.hash(*instructions, first, scratch, pads);
+        });
         (message, pads)
     }
 
-    fn extend_chunk(&self, scratch: &mut Scratch, block: u64, choices: &[u64], message: &mut [u8], pads: &mut [u64]) {
+    /// The columns `v` of `count` transfers, which are `q` but for `Delta` where the choice is 1, and the message to
+    /// the sender. The transfers must not be used otherwise.
+    pub(super) fn correlate(&self, count: usize, choices: &[u64]) -> (Vec<u8>, Zeroizing<Vec<Key>>) {
+        let mut columns = Zeroizing::new(vec![Key::default(); count]);
+        let message = self.columns(0, choices, &mut columns, |_, scratch, columns| copy_columns(scratch, columns));
+        (message, columns)
+    }
+
+    /// Has `finish` make an output of each column of 512 transfers.
+    fn columns<T: Send>(
+        &self,
+        first: u64,
+        choices: &[u64],
+        outputs: &mut [T],
+        finish: impl Fn(u64, &mut HashScratch, &mut [T]) + Sync,
+    ) -> Vec<u8> {
+        let choices = &choices[..padded(outputs.len()) / 64];
+        let block_len = self.shared.height.block_len();
+        let mut message = vec![0; self.shared.height.extension_len(outputs.len())];
+        message
+            .par_chunks_mut(CHUNK * block_len)
+            .zip(choices.par_chunks(CHUNK * BLOCK / 64))
+            .zip(outputs.par_chunks_mut(CHUNK * BLOCK))
+            .enumerate()
+            .for_each(|(chunk, ((message, choices), outputs))| {
+                let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
+                self.shared.scratch.with(Scratch::new, |scratch| {
+                    self.chunk_columns(scratch, block, choices, message);
+                    for (lane, outputs) in outputs.chunks_mut(HASHED).enumerate() {
+                        let Scratch { expansion, hash } = scratch;
+                        self.shared.instructions.transpose(&expansion.rows, lane, &mut hash.columns);
+                        finish(BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64), hash, outputs);
+                    }
+                });
+            });
+        message
+    }
+
+    /// Leaves the rows in `scratch`.
+    fn chunk_columns(&self, scratch: &mut Scratch, block: u64, choices: &[u64], message: &mut [u8]) {
         let block_len = self.shared.height.block_len();
         let lanes = (message.len() / block_len).div_ceil(LANE_BLOCKS);
         self.shared.expand(&mut scratch.expansion, block, lanes, |tree, _, expansion| {
@@ -161,16 +180,10 @@ impl ExtensionReceiver {
                 }
             }
         });
-        for (lane, pads) in pads.chunks_mut(HASHED).enumerate() {
-            let Scratch { expansion, hash } = scratch;
-            self.shared.instructions.transpose(&expansion.rows, lane, &mut hash.columns);
-            let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
-            self.shared.hash.hash(self.shared.instructions, first, hash, pads);
-        }
     }
 }
 
-impl ExtensionSender {
+impl SoftSender {
     pub(super) fn new(height: TreeHeight, delta: u128, trees: Vec<Tree>, transcript: &Transcript) -> Self {
         let masks = std::array::from_fn(|row| 0u8.wrapping_sub((delta >> row) as u8 & 1));
         let bytes = Zeroizing::new(delta.to_le_bytes());
@@ -179,16 +192,21 @@ impl ExtensionSender {
         Self { shared: Shared::new(height, trees, transcript), masks: Zeroizing::new(masks), delta: columns }
     }
 
-    /// Makes both pads of each of `count` transfers from the receiver's message of the same `first`
-    /// and `count`.
-    ///
-    /// # Errors
-    /// [`OtError::Length`] if `message` has not exactly
-    /// [`extension_len`](super::extension_len)`(count)` bytes.
-    ///
-    /// # Panics
-    /// If `first` is no multiple of [`BLOCK`] or above `2^62`.
-    pub fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
+    pub(super) fn height(&self) -> TreeHeight {
+        self.shared.height
+    }
+
+    pub(super) fn transcript(&self) -> &Transcript {
+        &self.shared.transcript
+    }
+
+    /// `Delta`.
+    pub(super) fn delta(&self) -> Zeroizing<Key> {
+        Zeroizing::new(std::array::from_fn(|byte| self.delta[0][byte]))
+    }
+
+    /// As [`ExtensionSender::extend`](super::ExtensionSender::extend).
+    pub(super) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
         check_first(first);
         OtError::check_length(EXTENSION, self.shared.height.extension_len(count), message)?;
         let mut pads = SenderPads { zero: vec![0; count], one: vec![0; count] };
@@ -200,13 +218,48 @@ impl ExtensionSender {
             .enumerate()
             .for_each(|(chunk, ((message, zero), one))| {
                 let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
-                self.shared.scratch.with(|scratch| self.extend_chunk(scratch, block, message, zero, one));
+                self.shared.scratch.with(Scratch::new, |scratch| self.extend_chunk(scratch, block, message, zero, one));
             });
         Ok(pads)
     }
 
+    /// The columns `q` of `count` transfers, from the receiver's message.
+    pub(super) fn correlate(&self, count: usize, message: &[u8]) -> Result<Zeroizing<Vec<Key>>, OtError> {
+        OtError::check_length(EXTENSION, self.shared.height.extension_len(count), message)?;
+        let mut columns = Zeroizing::new(vec![Key::default(); count]);
+        message
+            .par_chunks(CHUNK * self.shared.height.block_len())
+            .zip(columns.par_chunks_mut(CHUNK * BLOCK))
+            .enumerate()
+            .for_each(|(chunk, (message, columns))| {
+                self.shared.scratch.with(Scratch::new, |scratch| {
+                    self.chunk_rows(scratch, (chunk * CHUNK) as u64, message);
+                    for (lane, columns) in columns.chunks_mut(HASHED).enumerate() {
+                        let Scratch { expansion, hash } = scratch;
+                        self.shared.instructions.transpose(&expansion.rows, lane, &mut hash.columns);
+                        copy_columns(hash, columns);
+                    }
+                });
+            });
+        Ok(columns)
+    }
+
     fn extend_chunk(&self, scratch: &mut Scratch, block: u64, message: &[u8], zero: &mut [u64], one: &mut [u64]) {
-        let Shared { height, instructions, hash: pad_hash, .. } = &self.shared;
+        self.chunk_rows(scratch, block, message);
+        let Shared { instructions, hash: pad_hash, .. } = &self.shared;
+        for (lane, (zero, one)) in zero.chunks_mut(HASHED).zip(one.chunks_mut(HASHED)).enumerate() {
+            let Scratch { expansion, hash } = scratch;
+            let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
+            instructions.transpose(&expansion.rows, lane, &mut hash.columns);
+            pad_hash.hash(*instructions, first, hash, zero);
+            instructions.add(&mut hash.columns, &self.delta, 0xff);
+            pad_hash.hash(*instructions, first, hash, one);
+        }
+    }
+
+    /// Leaves the corrected rows in `scratch`.
+    fn chunk_rows(&self, scratch: &mut Scratch, block: u64, message: &[u8]) {
+        let Shared { height, instructions, .. } = &self.shared;
         let block_len = height.block_len();
         let lanes = (message.len() / block_len).div_ceil(LANE_BLOCKS);
         let mut corrections: Stream = [[0; LANE]; STREAM_LANES];
@@ -219,26 +272,15 @@ impl ExtensionSender {
                 instructions.add(&mut row[..lanes], &corrections[..lanes], *mask);
             }
         });
-        for (lane, (zero, one)) in zero.chunks_mut(HASHED).zip(one.chunks_mut(HASHED)).enumerate() {
-            let Scratch { expansion, hash } = scratch;
-            let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
-            instructions.transpose(&expansion.rows, lane, &mut hash.columns);
-            pad_hash.hash(*instructions, first, hash, zero);
-            instructions.add(&mut hash.columns, &self.delta, 0xff);
-            pad_hash.hash(*instructions, first, hash, one);
+    }
+}
+
+/// The columns in the order of their transfers.
+fn copy_columns(scratch: &HashScratch, columns: &mut [Key]) {
+    for (block, columns) in columns.chunks_mut(BLOCK).enumerate() {
+        for (column, lane) in columns.iter_mut().zip(&scratch.columns) {
+            column.copy_from_slice(&lane[16 * block..16 * (block + 1)]);
         }
-    }
-}
-
-impl std::fmt::Debug for ExtensionReceiver {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("ExtensionReceiver(redacted)")
-    }
-}
-
-impl std::fmt::Debug for ExtensionSender {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("ExtensionSender(redacted)")
     }
 }
 

@@ -29,7 +29,8 @@
 //!    ePrint 2022/192). The leaves' streams give a vector oblivious linear evaluation from GF(2)
 //!    into GF(2^k) for each tree (section 3.1, figure 7); a correction by the receiver's choice
 //!    bits makes 128 correlated rows of them (section 3.2, with the repetition code); a hash of the
-//!    columns breaks the correlation.
+//!    columns breaks the correlation. [`silent`] is another extension behind the same types, with far fewer bytes and
+//!    one more assumption ([`ExtensionKind`]).
 //!
 //! # Base transfers, down to bytes
 //!
@@ -100,13 +101,17 @@ mod expansion;
 mod extension;
 mod hash;
 mod kernel;
+mod kind;
+mod pool;
+pub mod silent;
 #[cfg(test)]
 mod tests;
 mod transcript;
 mod tree;
 
 pub use base::{BaseReceiver, base_send, base_send_with};
-pub use extension::{ExtensionReceiver, ExtensionSender, ReceiverPads, SenderPads};
+pub use extension::{ReceiverPads, SenderPads};
+pub use kind::{ExtensionKind, ExtensionReceiver, ExtensionSender};
 
 use crate::random::RandomError;
 
@@ -140,6 +145,9 @@ pub struct TreeHeight(u8);
 impl TreeHeight {
     /// What both parties use unless told otherwise.
     pub const DEFAULT: Self = Self(4);
+
+    /// The fewest bytes for each transfer.
+    pub const MAXIMUM: Self = Self(8);
 
     /// A height of 1 to 8.
     pub const fn new(height: u8) -> Option<Self> {

@@ -7,6 +7,7 @@ use super::{ROWS, TreeHeight};
 use zeroize::Zeroizing;
 
 /// `T` of the module's description. Public.
+#[derive(Clone, Copy)]
 pub(super) struct Transcript([u8; 32]);
 
 /// 16-byte secrets of the base transfers and the trees.
@@ -46,7 +47,12 @@ impl Transcript {
 
     /// The permutation of the correlation-robust hash.
     pub(super) fn permutation(&self) -> Aes128Enc {
-        Aes128Enc::new(&first::<16>(&self.digest(b"tacit v1 ot hash")).into())
+        self.cipher(b"tacit v1 ot hash")
+    }
+
+    /// AES-128 under a public key of this transcript.
+    pub(super) fn cipher(&self, label: &[u8]) -> Aes128Enc {
+        Aes128Enc::new(&first::<16>(&self.digest(label)).into())
     }
 
     fn digest(&self, label: &[u8]) -> [u8; 32] {

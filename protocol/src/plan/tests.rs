@@ -180,3 +180,27 @@ fn inputs_are_checked_before_anything_is_sent() {
     }
     assert_eq!(plan.decode_output(&[4096, -2048i32 as u32]), [1.0, -0.5]);
 }
+
+#[test]
+fn pools_that_take_hours_are_refused() {
+    let plan = |side: usize, kernel: usize| {
+        let mut plan = plan();
+        let image = Shape::new(1, side, side);
+        let pooled = Shape::new(1, side - kernel + 1, side - kernel + 1);
+        let rows = Shape { height: 4, ..pooled };
+        let slice = |axis| Step::Slice { axis, start: 0, step: 1, spacing: 1 };
+        let pool = Step::SumPool { kernel: [kernel; 2], stride: [1, 1], padding: Padding::default() };
+        let mut nodes = vec![
+            node(Step::Input, &[], image, 8),
+            node(pool, &[0], pooled, 8),
+            node(slice(Axis::Rows), &[1], rows, 8),
+            node(slice(Axis::Columns), &[2], Shape::new(1, 4, 4), 8),
+        ];
+        nodes.extend(plan.nodes.drain(1..).map(|node| Node { inputs: vec![node.inputs[0] + 3], ..node }));
+        plan.input.dimensions = vec![1, side, side];
+        plan.nodes = nodes;
+        plan.validate()
+    };
+    assert_eq!(plan(512, 64), Ok(()));
+    assert!(plan(2048, 1024).is_err_and(|error| error.to_string().contains("2^34")));
+}

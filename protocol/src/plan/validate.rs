@@ -3,6 +3,7 @@
 
 use super::{Axis, LinearShape, Node, Padding, Plan, Shape, Step};
 use crate::he::check_packing;
+use crate::steps::select::SelectLayout;
 
 /// Most nodes in a plan.
 pub const MAX_NODES: usize = 4096;
@@ -10,6 +11,8 @@ pub const MAX_NODES: usize = 4096;
 pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most elements of all values together: bounds a session's memory, and the union over which noise may fail.
 pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
+/// Most terms of all sum pools together: bounds the time that local steps take.
+const MAX_POOLED: usize = 1 << 34;
 /// Most values that a node takes.
 const MAX_INPUTS: usize = 64;
 /// Most groups of compared bits, and most bits of a group.
@@ -17,6 +20,8 @@ const MAX_GROUPS: usize = 16;
 const MAX_GROUP: u32 = 6;
 /// Most bits of a class: no value has more elements.
 const MAX_CLASS_BITS: u32 = 22;
+/// Most bytes of preprocessing of all comparing steps together: bounds a session's memory.
+const MAX_COMPARED: u64 = 1 << 30;
 /// Largest kernel side, stride, dilation, factor or padding.
 const MAX_EXTENT: usize = 1 << 12;
 /// Most bytes of a name or label.
@@ -55,6 +60,21 @@ impl Plan {
         }
         if self.nodes.iter().map(|node| node.shape.elements()).sum::<usize>() > MAX_TOTAL_ELEMENTS {
             return whole("all values together have more than 2^23 elements");
+        }
+        let pooled = self.nodes.iter().map(|node| match node.step {
+            Step::SumPool { kernel: [height, width], .. } => node.shape.elements() * height * width,
+            _ => 0,
+        });
+        if pooled.sum::<usize>() > MAX_POOLED {
+            return whole("all sum pools together have more than 2^34 terms");
+        }
+        let compared = self
+            .nodes
+            .iter()
+            .filter_map(|node| SelectLayout::of_node(self, node))
+            .map(|layout| layout.server_correlations_len() as u64 + layout.client_corrections_len() as u64);
+        if compared.sum::<u64>() > MAX_COMPARED {
+            return whole("all comparing steps together need more than 2^30 bytes of preprocessing");
         }
         if !self.nodes.iter().any(|node| matches!(node.step, Step::Linear(_))) {
             return whole("there is no linear step, so nothing to compute");

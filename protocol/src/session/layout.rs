@@ -3,8 +3,8 @@
 use super::message::MessageKind;
 use crate::he::message_lengths;
 use crate::ot;
-use crate::plan::{Node, NodeId, Plan, Step};
-use crate::steps::select::{SelectLayout, Selection};
+use crate::plan::{NodeId, Plan, Step};
+use crate::steps::select::SelectLayout;
 use crate::steps::{output, square::SquareLayout, truncate::TruncateLayout};
 
 /// Message lengths and transfer positions of one session of a plan.
@@ -46,7 +46,7 @@ impl SessionLayout {
                 }
                 Step::Square { drop } => NodeKind::Square(SquareLayout { elements, drop: *drop }),
                 Step::Truncate { drop } => NodeKind::Truncate(TruncateLayout { elements, drop: *drop }),
-                Step::Relu { .. } | Step::Maximum { .. } => match select_layout(plan, node) {
+                Step::Relu { .. } | Step::Maximum { .. } => match SelectLayout::of_node(plan, node) {
                     Some(select) => NodeKind::Select(select),
                     None => NodeKind::Local,
                 },
@@ -123,22 +123,4 @@ impl SessionLayout {
     pub(super) fn server_transfer(&self, session: u32, node: NodeId) -> u64 {
         u64::from(session) * self.server_transfers + self.nodes[node].server_transfer
     }
-}
-
-/// Size of a comparing step, `None` for others.
-pub(super) fn select_layout(plan: &Plan, node: &Node) -> Option<SelectLayout> {
-    let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
-    let elements = node.shape.elements();
-    Some(match &node.step {
-        Step::Relu { drop, groups } => {
-            let selection = Selection::Truncated;
-            SelectLayout { elements, bits, ignored: *drop, selection, groups: groups.clone() }
-        }
-        // A difference has one bit more than its terms.
-        Step::Maximum { ignored, groups } => {
-            let selection = Selection::Whole;
-            SelectLayout { elements, bits: bits + 1, ignored: *ignored, selection, groups: groups.clone() }
-        }
-        _ => return None,
-    })
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::assembly::{Assembly, split};
 use super::error::SessionError;
-use super::layout::{SessionLayout, select_layout};
+use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::online_client::{ClientSession, ClientStep};
 use crate::he::{ClientBackend, ClientEngine, ParameterSet};
@@ -15,7 +15,7 @@ use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::share::Share;
-use crate::steps::select::SelectClient;
+use crate::steps::select::{SelectClient, SelectLayout};
 use crate::steps::square::{SquareClientPending, SquareLayout};
 use crate::steps::truncate::{TruncateClient, TruncateLayout};
 use crate::steps::{linear, local};
@@ -305,7 +305,7 @@ impl Preparation {
                 (ClientStep::Truncate(ready), corrections)
             }
             (step, inputs) => {
-                let layout = select_layout(&context.plan, node).ok_or(SessionError::Model(id))?;
+                let layout = SelectLayout::of_node(&context.plan, node).ok_or(SessionError::Model(id))?;
                 let seed = self.seed.derive("select", id as u64);
                 let difference;
                 let (share, addend) = match (step, inputs) {

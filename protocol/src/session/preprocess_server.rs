@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
 use super::error::SessionError;
-use super::layout::{SessionLayout, select_layout};
+use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, PreprocessResponse};
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
@@ -14,7 +14,7 @@ use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::steps::linear;
-use crate::steps::select::SelectServerPending;
+use crate::steps::select::{SelectLayout, SelectServerPending};
 use crate::steps::square::{SquareLayout, SquareServerPending};
 use crate::steps::truncate::{TruncateLayout, TruncateServerPending};
 
@@ -90,7 +90,7 @@ impl PreprocessServer {
             PreprocessRequest::OtSetup(setup) => {
                 let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
                 self.context.sender = Some(base.finish(&setup.base_sender)?);
-                for session in self.active.values_mut() {
+                for session in self.active.values_mut().filter(|session| session.begun) {
                     session.send_rows(&self.context, &mut progress.messages);
                 }
             }
@@ -108,11 +108,7 @@ impl PreprocessServer {
         let index = message.session;
         // A session begins with its first message; sessions begin in order.
         if index == self.started && index < self.sessions && self.active.len() < MAX_SESSIONS_IN_FLIGHT {
-            let mut session = Preparation::new(index, self.context.model.plan())?;
-            if self.context.sender.is_some() {
-                session.send_rows(&self.context, &mut progress.messages);
-            }
-            self.active.insert(index, session);
+            self.active.insert(index, Preparation::new(index, self.context.model.plan())?);
             self.started += 1;
         }
         let session = self.active.get_mut(&index).ok_or(SessionError::SessionIndex(index))?;
@@ -148,6 +144,8 @@ fn prepare_public_keys(plan: &Plan, open: &Open) -> Result<BTreeMap<ParameterSet
 /// One session of the batch, being prepared.
 struct Preparation {
     index: u32,
+    /// Whether a linear step's masks have come: no rows are made for a client that has done nothing itself.
+    begun: bool,
     seed: Seed,
     nodes: Vec<NodeState>,
     inbox: BTreeMap<NodeId, Assembly>,
@@ -173,7 +171,7 @@ impl Preparation {
             Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. } => NodeState::AwaitsTransfers,
             _ => NodeState::Ready(None),
         });
-        Ok(Self { index, seed: Seed::random()?, nodes: nodes.collect(), inbox: BTreeMap::new() })
+        Ok(Self { index, begun: false, seed: Seed::random()?, nodes: nodes.collect(), inbox: BTreeMap::new() })
     }
 
     /// Sends the rows of all truncate and comparing steps: they depend on nothing that the client sends.
@@ -182,7 +180,7 @@ impl Preparation {
         for (id, node) in plan.nodes.iter().enumerate() {
             let NodeState::AwaitsTransfers = self.nodes[id] else { continue };
             let first = context.layout.server_transfer(self.index, id);
-            let (state, rows) = match (&node.step, select_layout(plan, node)) {
+            let (state, rows) = match (&node.step, SelectLayout::of_node(plan, node)) {
                 (Step::Truncate { drop }, _) => {
                     let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
                     let seed = self.seed.derive("truncate", id as u64);
@@ -235,6 +233,9 @@ impl Preparation {
                 let seed = self.seed.derive("linear", id as u64);
                 let (response, share) = linear::server_respond(prepared, key, &data, &seed)?;
                 self.send(id, MessageKind::LinearResponses, response, messages);
+                if !std::mem::replace(&mut self.begun, true) && context.sender.is_some() {
+                    self.send_rows(context, messages);
+                }
                 NodeState::Ready(Some(ServerStep::Linear(share)))
             }
             (NodeState::AwaitsChoices, Step::Square { drop }) => {

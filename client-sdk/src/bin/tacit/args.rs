@@ -38,7 +38,8 @@ pub(crate) struct InferArguments {
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) input: Vec<PathBuf>,
 
-    /// Write the logits here: a .npy file, float32, shape [n, outputs...].
+    /// Write the network's outputs here: a .npy file, float32, shape [n, outputs...]; of a network that answers with
+    /// classes, int64, shape [n].
     #[arg(long, value_name = "FILE.npy")]
     pub(crate) output: Option<PathBuf>,
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayD, Axis};
+use ndarray::{Array1, ArrayD, Axis};
 use ndarray_npy::write_npy;
-use tacit_client::{Client, Inference, Model, PhaseStatistics};
+use tacit_client::{Client, Inference, Model, OutputFunction, PhaseStatistics};
 
 use crate::args::InferArguments;
 use crate::data::{self, Batch};
@@ -22,7 +22,7 @@ pub(crate) async fn run(arguments: InferArguments) -> Result<(), Failure> {
     let batch = tokio::task::block_in_place(|| data::load(&arguments, &model))?;
     let (inferences, preprocessing) = infer(&model, &batch).await?;
     if let Some(path) = &arguments.output {
-        write_logits(path, &model, &inferences)?;
+        write_outputs(path, &model, &inferences)?;
     }
     let report = Report::new(&batch.names, &model.plan().output.labels, &inferences, preprocessing);
     if arguments.json { report.print_json() } else { report.print_tables(&mut std::io::stdout().lock()) }
@@ -48,12 +48,16 @@ async fn infer(model: &Model, batch: &Batch) -> Result<(Vec<Inference>, PhaseSta
     Ok((inferences, preprocessing))
 }
 
-/// Writes the logits as `[n, outputs...]`.
-fn write_logits(path: &Path, model: &Model, inferences: &[Inference]) -> Result<(), Failure> {
+/// Writes the outputs as plain inference gives them: `[n, outputs...]`, or classes `[n]`.
+fn write_outputs(path: &Path, model: &Model, inferences: &[Inference]) -> Result<(), Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(path.display(), error);
+    if model.plan().output.function == OutputFunction::ArgMax {
+        let classes: Array1<i64> = inferences.iter().map(|inference| inference.class() as i64).collect();
+        return write_npy(path, &classes).map_err(|error| failed(&error));
+    }
     let mut shape = vec![inferences.len()];
     shape.extend(&model.plan().output.dimensions);
-    let logits = inferences.iter().flat_map(|inference| inference.logits.iter().copied()).collect();
-    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(path.display(), error);
-    let array = ArrayD::<f32>::from_shape_vec(shape, logits).map_err(|error| failed(&error))?;
+    let outputs = inferences.iter().flat_map(|inference| inference.outputs().into_iter()).collect();
+    let array = ArrayD::<f32>::from_shape_vec(shape, outputs).map_err(|error| failed(&error))?;
     write_npy(path, &array).map_err(|error| failed(&error))
 }

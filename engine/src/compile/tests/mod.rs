@@ -1,7 +1,9 @@
 //! Compiling good and odd networks.
 
 mod any_cnn;
+mod edges;
 mod private;
+mod random;
 
 use std::sync::Arc;
 

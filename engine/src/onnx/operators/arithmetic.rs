@@ -94,7 +94,7 @@ fn shift(layers: &mut Layers, node: &Node<'_>, x: &Activation, addend: Operand) 
         Operand::PerChannel(addend) => with(layers, node, x, x.polynomial.shifted(&addend)),
         Operand::PerElement(map) => {
             let layer = layers.materialise(x)?;
-            Ok(layers.push_like(node, Operator::AddMap(map), vec![layer], x))
+            layers.push_like(node, Operator::AddMap(map), vec![layer], x)
         }
     }
 }
@@ -129,12 +129,13 @@ fn scale(
 
 /// The sum of two values.
 pub(super) fn add(layers: &mut Layers, node: &Node<'_>, x: &Activation, y: &Activation) -> Result<Activation, String> {
-    check_same_dimensions(layers, x, y)?;
+    check_same_dimensions(x, y)?;
     if let Some((x, y)) = common_base(layers, x, y) {
         return with(layers, node, &x, x.polynomial.add(&y.polynomial));
     }
-    let inputs = vec![layers.materialise(x)?, layers.materialise(y)?];
-    Ok(layers.push_like(node, Operator::Add, inputs, x))
+    let (x, y) = in_same_shape(layers, node, x, y)?;
+    let inputs = vec![layers.materialise(&x)?, layers.materialise(&y)?];
+    layers.push_like(node, Operator::Add, inputs, &x)
 }
 
 /// The first value less the second.
@@ -144,12 +145,13 @@ pub(super) fn subtract(
     x: &Activation,
     y: &Activation,
 ) -> Result<Activation, String> {
-    check_same_dimensions(layers, x, y)?;
+    check_same_dimensions(x, y)?;
     if let Some((x, y)) = common_base(layers, x, y) {
         return with(layers, node, &x, x.polynomial.add(&y.polynomial.negated()));
     }
-    let inputs = vec![layers.materialise(x)?, layers.materialise(y)?];
-    Ok(layers.push_like(node, Operator::Subtract, inputs, x))
+    let (x, y) = in_same_shape(layers, node, x, y)?;
+    let inputs = vec![layers.materialise(&x)?, layers.materialise(&y)?];
+    layers.push_like(node, Operator::Subtract, inputs, &x)
 }
 
 fn multiply(layers: &mut Layers, node: &Node<'_>, x: &Activation, y: &Activation) -> Result<Activation, String> {
@@ -161,7 +163,7 @@ fn multiply(layers: &mut Layers, node: &Node<'_>, x: &Activation, y: &Activation
     if x.dims != y.dims {
         return Err(secrets());
     }
-    check_same_dimensions(layers, x, y)?;
+    check_same_dimensions(x, y)?;
     let Some((x, y)) = common_base(layers, x, y) else {
         for (x, y) in [(x, y), (y, x)] {
             if let Some(product) = clip::times_clipped(layers, node, x, y)? {
@@ -215,19 +217,35 @@ fn common_base(layers: &Layers, x: &Activation, y: &Activation) -> Option<(Activ
         .map(|(x, y)| (x.clone(), y.clone()))
 }
 
-/// Checks that two values have the same elements at the same places, in the file and in their layers.
-pub(super) fn check_same_dimensions(layers: &Layers, x: &Activation, y: &Activation) -> Result<(), String> {
+/// Checks that two values have the same dimensions, of which their elements are in the same order.
+pub(super) fn check_same_dimensions(x: &Activation, y: &Activation) -> Result<(), String> {
     if x.dims != y.dims {
         return Err(format!(
             "takes values of dimensions {:?} and {:?}; two layers' values must have the same dimensions",
             x.dims, y.dims
         ));
     }
-    let shape = |value: &Activation| layers.shape(value.polynomial.base);
-    if x.order != y.order || shape(x) != shape(y) {
+    if x.order != y.order {
         return Err("takes two values of which transpositions have permuted one only; supported are transpositions \
                     that cancel out"
             .to_owned());
     }
     Ok(())
+}
+
+/// Two values of the same dimensions and order on layers of the same shape.
+fn in_same_shape(
+    layers: &mut Layers,
+    node: &Node<'_>,
+    x: &Activation,
+    y: &Activation,
+) -> Result<(Activation, Activation), String> {
+    let shape = |layers: &Layers, value: &Activation| layers.shape(value.polynomial.base);
+    if shape(layers, x) == shape(layers, y) {
+        return Ok((x.clone(), y.clone()));
+    }
+    if !x.order.is_straight() {
+        return Err("takes two values that are stored in different ways".to_owned());
+    }
+    Ok((layers.in_shape(node, x)?, layers.in_shape(node, y)?))
 }

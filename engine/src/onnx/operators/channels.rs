@@ -1,10 +1,14 @@
 //! `Concat`, `Slice` and `Split` along the channels of layers.
 
-use tacit_protocol::plan::Shape;
+use tacit_protocol::plan::{Padding, Shape};
 
-use crate::graph::Operator;
+use super::layout::straight;
+use super::slicing::{self, Slicing};
+use super::window;
+use crate::graph::{LayerId, Operator};
 use crate::onnx::layers::Layers;
 use crate::onnx::node::{Node, Value};
+use crate::onnx::order::Order;
 use crate::onnx::polynomial::Activation;
 use crate::onnx::shape;
 
@@ -25,7 +29,7 @@ pub(super) fn concat(layers: &mut Layers, node: &Node<'_>) -> Result<Activation,
     layers.check_dims(&dims)?;
     let from = layers.shape(first.polynomial.base);
     let total = Shape { channels: dims[axis], ..from };
-    let order = first.order.with_channels(from.channels, total.channels);
+    let mut order = None;
     let mut inputs = Vec::with_capacity(parts.len());
     for part in &parts {
         let mut same = part.dims.clone();
@@ -34,45 +38,62 @@ pub(super) fn concat(layers: &mut Layers, node: &Node<'_>) -> Result<Activation,
             return Err(format!("joins dimensions {:?} and {:?} along axis {axis}", first.dims, part.dims));
         }
         let shape = layers.shape(part.polynomial.base);
-        let same_image = (shape.height, shape.width) == (total.height, total.width);
-        let same_order = part.order.with_channels(shape.channels, total.channels) == order;
-        if layers.channel_axis(part) != Some(axis) || !same_image || !same_order {
+        let own_order = reordered(layers, part, axis, total.channels);
+        let order = order.get_or_insert_with(|| own_order.clone());
+        if own_order.is_none() || own_order != *order || (shape.height, shape.width) != (total.height, total.width) {
             return Err(other_axis("joins", axis, &part.dims));
         }
         inputs.push(layers.materialise(part)?);
     }
-    let layer = layers.push_layer(node, Operator::Concat, inputs, total);
-    let joined = layers.identity(layer, dims.clone(), order);
-    layers.reshaped(node, &joined, dims)
+    let order = order.flatten().unwrap_or_default();
+    let layer = layers.push_layer(node, Operator::Concat, inputs, total)?;
+    Ok(layers.identity(layer, dims, order))
 }
 
-/// `Slice` of an activation, with its bounds as attributes or as inputs.
+/// The order of a value's elements with another number of channels, if `axis` is that of its layer's channels.
+fn reordered(layers: &Layers, value: &Activation, axis: usize, channels: usize) -> Option<Order> {
+    let is_channels = layers.is_channel_axis(value, axis);
+    is_channels.then(|| value.order.with_channels(&value.dims[1..], axis - 1, channels)).flatten()
+}
+
+/// `Slice` of an activation: a range of channels, or every so-many-th row or column.
 pub(super) fn slice(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let mut value = node.activation(0)?.clone();
-    let starts = node.integers("starts", 1)?.ok_or("has no starts")?;
-    let ends = node.integers("ends", 2)?.ok_or("has no ends")?;
-    let axes = match node.integers("axes", 3)? {
-        Some(axes) => axes,
-        None => (0..starts.len() as i64).collect(),
-    };
-    let steps = match node.constant(4, "steps")? {
-        Some(steps) => steps.integers()?.to_vec(),
-        None => vec![1; starts.len()],
-    };
-    if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
-        return Err("has starts, ends, axes and steps of different lengths".to_owned());
-    }
-    for (index, &axis) in axes.iter().enumerate() {
-        let axis = shape::axis(axis, value.dims.len())?;
-        if steps[index] != 1 {
-            return Err(format!("takes axis {axis} in steps of {}; steps of 1 are supported", steps[index]));
-        }
-        let length = value.dims[axis] as i64;
-        let bound = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(0, length) as usize;
-        let (start, end) = (bound(starts[index]), bound(ends[index]));
-        value = channels(layers, node, &value, axis, start..end.max(start))?;
+    for Slicing { axis, start, step, count } in slicing::resolve(node, &value.dims)? {
+        let length = value.dims[axis];
+        value = match step {
+            1 => channels(layers, node, &value, axis, start..start + count)?,
+            2.. if start == 0 && count == length.div_ceil(step as usize) && axis >= 2 => {
+                every(layers, node, &value, axis, step as usize)?
+            }
+            _ => {
+                return Err(format!(
+                    "takes axis {axis} in steps of {step}; supported are steps of 1 and, over a whole height or width \
+                     from the start, larger ones"
+                ));
+            }
+        };
     }
     Ok(value)
+}
+
+/// Every `step`-th row or column: sums over windows of a single element.
+fn every(
+    layers: &mut Layers,
+    node: &Node<'_>,
+    value: &Activation,
+    axis: usize,
+    step: usize,
+) -> Result<Activation, String> {
+    window::image(&value.dims)?;
+    let value = straight(layers, node, value)?;
+    let mut stride = [1, 1];
+    stride[axis - 2] = step.min(value.dims[axis]);
+    let mut dims = value.dims.clone();
+    dims[axis] = dims[axis].div_ceil(step);
+    let layer = layers.materialise(&value)?;
+    let operator = Operator::SumPool { kernel: [1, 1], stride, padding: Padding::default() };
+    layers.push(node, operator, vec![layer], dims)
 }
 
 /// `Split`: the parts one after the other.
@@ -104,6 +125,45 @@ pub(super) fn split(layers: &mut Layers, node: &Node<'_>) -> Result<Vec<Activati
     Ok(parts)
 }
 
+/// The value with channels of zeros before and after its own ones, of which there are some.
+pub(super) fn pad(
+    layers: &mut Layers,
+    node: &Node<'_>,
+    value: &Activation,
+    before: usize,
+    after: usize,
+) -> Result<Activation, String> {
+    let mut dims = value.dims.clone();
+    dims[1] = [before, dims[1], after].into_iter().try_fold(0, usize::checked_add).ok_or("pads by too much")?;
+    layers.check_dims(&dims)?;
+    let value = straight(layers, node, value)?;
+    let layer = layers.materialise(&value)?;
+    let shape = layers.shape(layer);
+    let most = before.max(after).min(shape.channels);
+    // What is known to be zero is the difference of a value and itself.
+    let some = first_channels(layers, node, layer, most)?;
+    let zeros = layers.push_layer(node, Operator::Subtract, vec![some, some], Shape { channels: most, ..shape })?;
+    let mut parts = Vec::new();
+    for (amount, next) in [(before, Some(layer)), (after, None)] {
+        layers.charge(amount / most)?;
+        parts.extend(std::iter::repeat_n(zeros, amount / most));
+        if amount % most > 0 {
+            parts.push(first_channels(layers, node, zeros, amount % most)?);
+        }
+        parts.extend(next);
+    }
+    layers.push(node, Operator::Concat, parts, dims)
+}
+
+/// The first channels of a layer.
+fn first_channels(layers: &mut Layers, node: &Node<'_>, layer: LayerId, channels: usize) -> Result<LayerId, String> {
+    let shape = layers.shape(layer);
+    if channels == shape.channels {
+        return Ok(layer);
+    }
+    layers.push_layer(node, Operator::Slice { start: 0 }, vec![layer], Shape { channels, ..shape })
+}
+
 /// A range of a dimension, which must be that of the channels unless the range is all of it.
 fn channels(
     layers: &mut Layers,
@@ -118,18 +178,16 @@ fn channels(
     if range.is_empty() {
         return Err(format!("takes nothing of axis {axis} of dimensions {:?}", value.dims));
     }
-    if layers.channel_axis(value) != Some(axis) {
+    let Some(order) = reordered(layers, value, axis, range.len()) else {
         return Err(other_axis("takes a part of", axis, &value.dims));
-    }
+    };
     let from = layers.shape(value.polynomial.base);
     let mut dims = value.dims.clone();
     dims[axis] = range.len();
     let input = layers.materialise(value)?;
     let operator = Operator::Slice { start: range.start };
-    let layer = layers.push_layer(node, operator, vec![input], Shape { channels: range.len(), ..from });
-    let order = value.order.with_channels(from.channels, range.len());
-    let part = layers.identity(layer, dims.clone(), order);
-    layers.reshaped(node, &part, dims)
+    let layer = layers.push_layer(node, operator, vec![input], Shape { channels: range.len(), ..from })?;
+    Ok(layers.identity(layer, dims, order))
 }
 
 fn other_axis(what: &str, axis: usize, dims: &[usize]) -> String {

@@ -92,7 +92,7 @@ pub(super) fn between(
                 layers.materialise(&difference)
             };
             let inputs = [above(layers, low)?, above(layers, high)?];
-            let [above_low, above_high] = both_relu(layers, node, inputs);
+            let [above_low, above_high] = both_relu(layers, node, inputs)?;
             let part = |layers: &Layers, layer| layers.identity(layer, x.dims.clone(), x.order.clone());
             let (from, to) = (part(layers, above_low), part(layers, above_high));
             let clipped = subtract(layers, node, &from, &to)?;
@@ -107,12 +107,13 @@ pub(super) fn between(
 }
 
 /// `max(x, 0)` of two layers of the same shape, as a single layer: both take the same round trips.
-fn both_relu(layers: &mut Layers, node: &Node<'_>, inputs: [LayerId; 2]) -> [LayerId; 2] {
+fn both_relu(layers: &mut Layers, node: &Node<'_>, inputs: [LayerId; 2]) -> Result<[LayerId; 2], String> {
     let one = layers.shape(inputs[0]);
     let two = Shape { channels: 2 * one.channels, ..one };
-    let joined = layers.push_layer(node, Operator::Concat, inputs.to_vec(), two);
-    let positive = layers.push_layer(node, Operator::Relu, vec![joined], two);
-    [0, one.channels].map(|start| layers.push_layer(node, Operator::Slice { start }, vec![positive], one))
+    let joined = layers.push_layer(node, Operator::Concat, inputs.to_vec(), two)?;
+    let positive = layers.push_layer(node, Operator::Relu, vec![joined], two)?;
+    let mut half = |start| layers.push_layer(node, Operator::Slice { start }, vec![positive], one);
+    Ok([half(0)?, half(one.channels)?])
 }
 
 /// `x * y` where `y` is `scale * c + shift` with `c = min(max(u, 0), h)`, and `x` is `factor * u + offset`, as in the

@@ -6,7 +6,7 @@ use crate::onnx::schema::data_type;
 use crate::onnx::shape::{self, element_count};
 use crate::onnx::tensor::{self, Constant, Values};
 
-use super::layout;
+use super::{layout, slicing};
 
 /// `Shape` of a constant or an activation. A batch that is not fixed is 1.
 pub(super) fn shape(node: &Node<'_>) -> Result<Constant, String> {
@@ -46,7 +46,7 @@ pub(super) fn evaluate(layers: &mut Layers, node: &Node<'_>) -> Result<Constant,
         }
         "Concat" => concat(layers, node),
         "Gather" => gather(layers, node),
-        "Slice" => slice(node),
+        "Slice" => slice(layers, node),
         "ConstantOfShape" => constant_of_shape(layers, node),
         _ => Err("has only constant inputs; it is supported for layers' values only".to_owned()),
     }
@@ -200,40 +200,35 @@ fn gather(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
     let dims = [outer, &indices.dims, inner].concat();
     let count = element_count(&dims).filter(|_| dims.len() <= shape::MAX_RANK);
     layers.charge(count.ok_or_else(|| format!("dimensions {dims:?} are too large"))?)?;
-    let inner: usize = inner.iter().product();
-    let outer: usize = outer.iter().product();
-    let block = data.dims[axis] * inner;
-    let values = for_values!(&data.values, |elements| {
-        let mut gathered = Vec::new();
-        for start in (0..outer).map(|index| index * block) {
-            for position in &positions {
-                gathered.extend_from_slice(&elements[start + position * inner..][..inner]);
-            }
-        }
-        gathered
-    });
-    Ok(Constant { dims, values })
+    Ok(Constant { values: take(data, axis, &positions), dims })
 }
 
-/// `Slice` of a vector, as in shape arithmetic.
-fn slice(node: &Node<'_>) -> Result<Constant, String> {
-    let data = node.required_constant(0, "the data")?;
-    let starts = node.integers("starts", 1)?.ok_or("has no starts")?;
-    let ends = node.integers("ends", 2)?.ok_or("has no ends")?;
-    let axes = node.integers("axes", 3)?.unwrap_or_else(|| vec![0; starts.len()]);
-    let steps = node.constant(4, "steps")?.map(|steps| steps.integers()).transpose()?.unwrap_or(&[1]);
-    let ([length], [start], [end], [0 | -1], [1]) =
-        (data.dims.as_slice(), starts.as_slice(), ends.as_slice(), axes.as_slice(), steps)
-    else {
-        return Err("is supported for constants of one dimension with a step of 1 only".to_owned());
-    };
-    let signed_length = *length as i64;
-    let bound =
-        |value: i64| (if value < 0 { value.saturating_add(signed_length) } else { value }).clamp(0, signed_length);
-    let start = bound(*start) as usize;
-    let end = (bound(*end) as usize).max(start);
-    let values = for_values!(&data.values, |elements| elements[start..end].to_vec());
-    Ok(Constant { dims: vec![end - start], values })
+/// The elements at these positions of an axis.
+fn take(data: &Constant, axis: usize, positions: &[usize]) -> Values {
+    let inner: usize = data.dims[axis + 1..].iter().product();
+    let outer: usize = data.dims[..axis].iter().product();
+    let block = data.dims[axis] * inner;
+    for_values!(&data.values, |elements| {
+        let mut taken = Vec::new();
+        for start in (0..outer).map(|index| index * block) {
+            for position in positions {
+                taken.extend_from_slice(&elements[start + position * inner..][..inner]);
+            }
+        }
+        taken
+    })
+}
+
+fn slice(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {
+    let mut data = node.required_constant(0, "the data")?.as_ref().clone();
+    for slicing in slicing::resolve(node, &data.dims)? {
+        let positions: Vec<usize> = slicing.positions().collect();
+        let mut dims = data.dims.clone();
+        dims[slicing.axis] = positions.len();
+        layers.charge(element_count(&dims).unwrap_or(usize::MAX))?;
+        data = Constant { values: take(&data, slicing.axis, &positions), dims };
+    }
+    Ok(data)
 }
 
 fn constant_of_shape(layers: &mut Layers, node: &Node<'_>) -> Result<Constant, String> {

@@ -30,7 +30,7 @@ pub(in crate::onnx) fn new_dimensions(node: &Node<'_>, dims: &[usize]) -> Result
 }
 
 /// `Transpose`: another order of the same layer, until something needs the elements in the order of the file.
-pub(super) fn transpose(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
+pub(super) fn transpose(node: &Node<'_>) -> Result<Activation, String> {
     let value = node.activation(0)?;
     let axes = shape::permutation(value.dims.len(), node.ints("perm")?)?;
     if axes.first() != Some(&0) {
@@ -40,9 +40,7 @@ pub(super) fn transpose(layers: &mut Layers, node: &Node<'_>) -> Result<Activati
     let order = value.order.transposed(&value.dims[1..], &sample).ok_or_else(|| {
         format!("permutes the axes of {:?}, which do not fall on those of an earlier transposition", value.dims)
     })?;
-    let dims = axes.iter().map(|&axis| value.dims[axis]).collect::<Vec<_>>();
-    let moved = Activation { dims: dims.clone(), order, ..value.clone() };
-    layers.reshaped(node, &moved, dims)
+    Ok(Activation { dims: axes.iter().map(|&axis| value.dims[axis]).collect(), order, ..value.clone() })
 }
 
 /// The value with its elements in the order of its layer, as operators on images and the like need them.
@@ -51,7 +49,7 @@ pub(super) fn transpose(layers: &mut Layers, node: &Node<'_>) -> Result<Activati
 /// linear layer.
 pub(super) fn straight(layers: &mut Layers, node: &Node<'_>, value: &Activation) -> Result<Activation, String> {
     if value.order.is_straight() {
-        return Ok(value.clone());
+        return layers.in_shape(node, value);
     }
     if let [_, channels, height, width] = value.dims[..] {
         let last_in_layer = Order::default().transposed(&[height, width, channels], &[2, 0, 1]);
@@ -76,7 +74,7 @@ pub(super) fn channels_first(
 ) -> Result<Activation, String> {
     // Coefficients that are the same everywhere can stay behind the layer that moves the elements.
     let polynomial = &value.polynomial;
-    let uniform = polynomial.stored() == 3;
+    let uniform = polynomial.is_uniform();
     let base = if uniform { polynomial.base } else { layers.materialise(value)? };
     let first = match layers.find_channels_first(base) {
         Some(known) if layers.shape(known.first) == image => known.first,
@@ -93,7 +91,7 @@ fn move_channels(layers: &mut Layers, node: &Node<'_>, base: LayerId, image: Sha
     let Shape { channels, height, width } = image;
     layers.charge(channels * channels + channels)?;
     let flat = Shape::new(1, height, width * channels);
-    let last = layers.push_layer(node, Operator::Reshape, vec![base], flat);
+    let last = layers.push_layer(node, Operator::Reshape, vec![base], flat)?;
     let shape = LinearShape {
         input: flat,
         output: image,
@@ -106,7 +104,7 @@ fn move_channels(layers: &mut Layers, node: &Node<'_>, base: LayerId, image: Sha
     let weight = |index: usize| f64::from(u8::from(index.is_multiple_of(channels + 1)));
     let weights = (0..channels * channels).map(weight).collect();
     let linear = FloatLinear { shape, weights, bias: Bias::PerChannel(vec![0.0; channels]) };
-    let first = layers.push_layer(node, Operator::Linear(linear), vec![last], image);
+    let first = layers.push_layer(node, Operator::Linear(linear), vec![last], image)?;
     layers.remember_channels_first(base, ChannelsFirst { last, first });
     Ok(first)
 }

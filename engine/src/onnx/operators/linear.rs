@@ -83,7 +83,7 @@ fn over_channels_last(
         layers.charge(flat.elements())?;
         let addend = |channel: usize| of_channel(&line.constant, channel) / of_channel(&line.linear, channel);
         let map = (0..flat.elements()).map(|index| addend(index % channels)).collect();
-        layer = layers.push_layer(node, Operator::AddMap(map), vec![layer], flat);
+        layer = layers.push_layer(node, Operator::AddMap(map), vec![layer], flat)?;
     }
     layers.charge(linear.weights.len())?;
     let mut weights = Vec::with_capacity(linear.weights.len());

@@ -12,6 +12,7 @@ mod pad;
 mod pooling;
 mod rectifier;
 mod reduce;
+mod slicing;
 mod supported;
 mod window;
 
@@ -65,7 +66,7 @@ pub(super) fn apply(layers: &mut Layers, node: &Node<'_>) -> Result<Vec<Value>, 
         "Identity" => node.activation(0).cloned(),
         "Dropout" => dropout(node),
         "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => layout::change(layers, node),
-        "Transpose" => layout::transpose(layers, node),
+        "Transpose" => layout::transpose(node),
         _ => Err("is supported for constants only, and its input depends on the network's input".to_owned()),
     };
     activation.map(|activation| vec![Value::Activation(activation)])

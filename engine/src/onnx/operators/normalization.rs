@@ -15,11 +15,11 @@ pub(super) fn batch(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, 
         return Err("is in training mode; export the model for inference (model.eval())".to_owned());
     }
     let channels = *input.dims.get(1).ok_or("takes a value without channels")?;
-    let value = match layers.channel_axis(input) {
-        Some(1) => input.clone(),
-        _ => straight(layers, node, input)?,
+    let value = match layers.is_channel_axis(input, 1) {
+        true => input.clone(),
+        false => straight(layers, node, input)?,
     };
-    if layers.channel_axis(&value) != Some(1) {
+    if !layers.is_channel_axis(&value, 1) {
         return Err(format!(
             "takes a value of dimensions {:?}; supported are images and vectors, with the channels second",
             input.dims
@@ -45,5 +45,5 @@ pub(super) fn batch(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, 
         gain.iter().zip(&variance).map(|(gain, variance)| gain / (variance + epsilon).sqrt()).collect();
     let shift = (0..channels).map(|channel| bias[channel] - mean[channel] * scale[channel]).collect();
     let layer = layers.materialise(&value)?;
-    Ok(layers.push_like(node, Operator::Affine { scale, shift }, vec![layer], &value))
+    layers.push_like(node, Operator::Affine { scale, shift }, vec![layer], &value)
 }

@@ -31,12 +31,13 @@ pub(super) fn operand(layers: &mut Layers, constant: &Constant, activation: &Act
     if let (Some(value), Some(_)) = (constant.scalar(), extra) {
         return Ok(Operand::PerChannel(vec![value]));
     }
-    if let (Some(extra), Some(channels)) = (extra, layers.channel_axis(activation)) {
-        let is_channel = |(axis, &dim): (usize, &usize)| dim == 1 || axis + extra == channels;
-        if constant.len() == shape.channels && constant.dims.iter().enumerate().all(is_channel) {
-            layers.charge(shape.channels)?;
-            return Ok(Operand::PerChannel(constant.to_floats()));
-        }
+    let mut large = constant.dims.iter().enumerate().filter(|(_, dim)| **dim > 1);
+    if let (Some(extra), Some((axis, _)), None) = (extra, large.next(), large.next())
+        && constant.len() == shape.channels
+        && layers.is_channel_axis(activation, axis + extra)
+    {
+        layers.charge(shape.channels)?;
+        return Ok(Operand::PerChannel(constant.to_floats()));
     }
     if shape.elements() > MAX_LAYER_ELEMENTS {
         return Err(format!("takes a value of more than {MAX_LAYER_ELEMENTS} elements"));

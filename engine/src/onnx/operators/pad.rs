@@ -2,6 +2,7 @@
 
 use tacit_protocol::plan::Padding;
 
+use super::channels;
 use super::layout::straight;
 use super::window;
 use crate::graph::Operator;
@@ -9,7 +10,7 @@ use crate::onnx::layers::Layers;
 use crate::onnx::node::Node;
 use crate::onnx::polynomial::Activation;
 
-/// `Pad` with zeros around an image.
+/// `Pad` with zeros around an image, and with channels of zeros.
 pub(super) fn pad(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let input = node.activation(0)?;
     let mode = node.string("mode")?.unwrap_or("constant");
@@ -42,13 +43,21 @@ pub(super) fn pad(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, St
     if before.iter().chain(&after).all(|&amount| amount == 0) {
         return Ok(input.clone());
     }
-    let image = window::image(&input.dims)?;
-    if before[..2] != [0, 0] || after[..2] != [0, 0] {
-        return Err("pads the batch or the channels; only padding of height and width is supported".to_owned());
+    window::image(&input.dims)?;
+    if (before[0], after[0]) != (0, 0) {
+        return Err("pads the batch; only padding of channels, height and width is supported".to_owned());
     }
-    let input = straight(layers, node, input)?;
-    let amounts = [before[2], before[3], after[2], after[3]];
-    let [top, left, bottom, right] = window::extents::<4>("pads", &amounts, 0)?;
+    let of_channels = window::extents::<2>("pads", &[before[1], after[1]], 0)?;
+    let of_image = window::extents::<4>("pads", &[before[2], before[3], after[2], after[3]], 0)?;
+    let mut input = straight(layers, node, input)?;
+    if of_channels != [0, 0] {
+        input = channels::pad(layers, node, &input, of_channels[0], of_channels[1])?;
+    }
+    if of_image == [0; 4] {
+        return Ok(input);
+    }
+    let image = window::image(&input.dims)?;
+    let [top, left, bottom, right] = of_image;
     let dims = vec![layers.batch(), image.channels, image.height + top + bottom, image.width + left + right];
     layers.check_dims(&dims)?;
     let layer = layers.materialise(&input)?;

@@ -11,7 +11,7 @@ use crate::onnx::polynomial::Activation;
 /// `max(x, 0)`.
 pub(super) fn relu(layers: &mut Layers, node: &Node<'_>, x: &Activation) -> Result<Activation, String> {
     let layer = layers.materialise(x)?;
-    Ok(layers.push_like(node, Operator::Relu, vec![layer], x))
+    layers.push_like(node, Operator::Relu, vec![layer], x)
 }
 
 /// `LeakyRelu`.
@@ -54,7 +54,7 @@ pub(super) fn extremum(layers: &mut Layers, node: &Node<'_>) -> Result<Activatio
             None => named(node, y.clone()),
             Some(x) => {
                 // max(x, y) = y + max(x - y, 0), min(x, y) = x - max(x - y, 0)
-                check_same_dimensions(layers, &x, y)?;
+                check_same_dimensions(&x, y)?;
                 let difference = subtract(layers, node, &x, y)?;
                 let above = relu(layers, node, &difference)?;
                 if largest { add(layers, node, y, &above)? } else { subtract(layers, node, &x, &above)? }

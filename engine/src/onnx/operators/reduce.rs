@@ -53,7 +53,7 @@ pub(super) fn reduce(layers: &mut Layers, node: &Node<'_>) -> Result<Activation,
     }
     let to = Shape { height: from.height / kernel[0], width: from.width / kernel[1], ..from };
     let layer = layers.materialise(value)?;
-    let layer = layers.push_layer(node, pool(node, kernel), vec![layer], to);
+    let layer = layers.push_layer(node, pool(node, kernel), vec![layer], to)?;
     let pooled = layers.identity(layer, dims.clone(), Order::default());
     layers.reshaped(node, &pooled, dims)
 }

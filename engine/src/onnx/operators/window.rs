@@ -48,10 +48,18 @@ pub(super) fn resolve(node: &Node<'_>, kernel: [usize; 2], image: Shape) -> Resu
         ("NOTSET" | "", None) | ("VALID", _) => [0; 4],
         ("NOTSET" | "", Some(pads)) => extents::<4>("pads", pads, 0)?,
         ("SAME_UPPER" | "SAME_LOWER", _) => {
-            let total: [usize; 2] = std::array::from_fn(|axis| {
+            let reach: [usize; 2] = std::array::from_fn(|axis| {
                 let windows = size[axis].div_ceil(stride[axis]);
-                ((windows - 1) * stride[axis] + extent[axis]).saturating_sub(size[axis])
+                (windows - 1) * stride[axis] + extent[axis]
             });
+            // Where the windows leave out more than one line, some runtimes begin with the first one and others do not.
+            if (0..2).any(|axis| reach[axis] + 1 < size[axis]) {
+                return Err(format!(
+                    "has auto_pad `{auto_pad}` and strides that leave out more than one line of the image, which \
+                     runtimes read in different ways; export it with explicit pads"
+                ));
+            }
+            let total: [usize; 2] = std::array::from_fn(|axis| reach[axis].saturating_sub(size[axis]));
             let smaller = total.map(|total| total / 2);
             let larger = total.map(|total| total.div_ceil(2));
             if auto_pad == "SAME_UPPER" {
@@ -68,13 +76,14 @@ pub(super) fn resolve(node: &Node<'_>, kernel: [usize; 2], image: Shape) -> Resu
     let mut extension = [0; 2];
     for axis in 0..2 {
         let padded = size[axis] + pads[axis] + pads[axis + 2];
-        let room = padded.checked_sub(extent[axis]).ok_or_else(|| {
-            format!("has a kernel of extent {extent:?}, larger than the padded image of {padded} in one dimension")
-        })?;
-        let mut windows = room / stride[axis] + 1;
+        let room = (padded + stride[axis]).saturating_sub(extent[axis]);
+        let (whole, partial) = (room / stride[axis], !room.is_multiple_of(stride[axis]));
         // A last, partial window counts only if it starts inside the image or the leading padding.
-        if ceil_mode && room % stride[axis] != 0 && windows * stride[axis] < size[axis] + pads[axis] {
-            windows += 1;
+        let windows = whole + usize::from(ceil_mode && partial && whole * stride[axis] < size[axis] + pads[axis]);
+        if windows == 0 {
+            return Err(format!(
+                "has a kernel of extent {extent:?}, larger than the padded image of {padded} in one dimension"
+            ));
         }
         output[axis] = windows;
         extension[axis] = ((windows - 1) * stride[axis] + extent[axis]).saturating_sub(padded);

@@ -76,7 +76,7 @@ fn matrix_product_keeps_dimensions_of_one() {
     assert_eq!(graph.output_dimensions, [1, 2]);
     assert_close(&graph.evaluate(&ramp(5)).unwrap(), &product(&ramp(5), &ramp(10), 5, 2));
     let image = Model::new(&[-1, 1, 1, 5]).floats("w", &[5, 2], &ramp(10)).node("y", "MatMul x w", vec![]);
-    assert_eq!(image.operators(), ["Reshape", "Linear", "Reshape"]);
+    assert_eq!(image.operators(), ["Reshape", "Linear"]);
     assert_close(&image.run(&ramp(5)), &product(&ramp(5), &ramp(10), 5, 2));
 }
 

@@ -60,7 +60,17 @@ fn squeeze_and_unsqueeze_as_attribute_and_as_input() {
 #[test]
 fn transposition_of_dimensions_of_one() {
     let gray = Model::new(&[-1, 4, 5, 1]).node("v", "Transpose x", vec![ints("perm", &[0, 3, 1, 2])]);
-    assert_dimensions(&doubled(gray), &[1, 4, 5], &["Reshape", "Affine"]);
+    assert_dimensions(&doubled(gray), &[1, 4, 5], &["Affine"]);
+    let gray = || Model::new(&[-1, 4, 5, 1]).floats("w", &[2, 1, 2, 2], &ramp(8)).floats("half", &[], &[0.5]);
+    let convolved = |value: &str| {
+        let scaled = gray().node("h", "Mul x half", vec![]);
+        scaled.node("t", &format!("Transpose {value}"), vec![ints("perm", &[0, 3, 1, 2])]).node("y", "Conv t w", vec![])
+    };
+    assert_eq!(convolved("x").operators(), ["Reshape", "Linear"]);
+    assert_eq!(convolved("h").operators(), ["Reshape", "Affine", "Linear"]);
+    let plain = Model::new(&[-1, 1, 4, 5]).floats("w", &[2, 1, 2, 2], &ramp(8)).node("y", "Conv x w", vec![]);
+    let half: Vec<f32> = ramp(20).iter().map(|value| value * 0.5).collect();
+    assert_eq!(convolved("h").run(&ramp(20)), plain.run(&half));
     let same = image().node("v", "Transpose x", vec![ints("perm", &[0, 1, 2, 3])]);
     assert_dimensions(&doubled(same), &[3, 2, 2], &["Affine"]);
 }

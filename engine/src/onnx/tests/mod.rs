@@ -1,13 +1,21 @@
 //! Hand-built files for every operator and every error, and the bundled networks.
 
 mod activations;
+mod answers;
 mod arithmetic;
+mod channels;
+mod channels_last;
+mod channels_last_input;
+mod clips;
 mod constants;
 mod errors;
 mod file_errors;
 mod layout;
 mod networks;
+mod pools;
+mod rectifiers;
 mod robustness;
+mod unsupported;
 mod windows;
 
 use prost::Message;
@@ -54,6 +62,19 @@ impl Model {
         self.initializer(integer_tensor(name, dims, values))
     }
 
+    /// The same model for another operator set.
+    pub fn opset(mut self, version: i64) -> Self {
+        self.proto.opset_import[0].version = version;
+        self
+    }
+
+    /// Gives the last node these outputs.
+    pub fn outputs(mut self, names: &[&str]) -> Self {
+        let node = self.graph().node.last_mut().unwrap();
+        node.output = names.iter().map(|&name| name.to_owned()).collect();
+        self
+    }
+
     /// Adds a node; `arguments` is the operator and its inputs, separated by blanks, `_` for one left out.
     pub fn node(mut self, output: &str, arguments: &str, attributes: Vec<AttributeProto>) -> Self {
         let mut words = arguments.split(' ').map(|word| word.trim_matches('_').to_owned());
@@ -81,6 +102,22 @@ impl Model {
     pub fn operators(&self) -> Vec<&'static str> {
         let graph = self.load().unwrap();
         graph.layers[1..].iter().map(operator_name).collect()
+    }
+
+    /// Checks that the network gives this function of each element of the input.
+    #[track_caller]
+    pub fn assert_elementwise(&self, input: &[f32], expected: impl Fn(f32) -> f32) {
+        self.assert_close(input, &input.iter().map(|&x| expected(x)).collect::<Vec<_>>());
+    }
+
+    /// Checks what the network gives.
+    #[track_caller]
+    pub fn assert_close(&self, input: &[f32], expected: &[f32]) {
+        let found = self.run(input);
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} differs from {expected}");
+        }
     }
 
     pub fn run(&self, input: &[f32]) -> Vec<f32> {

@@ -24,6 +24,38 @@ fn small_file() -> Vec<u8> {
         .bytes()
 }
 
+/// A small file with the operators of other networks: transposed layouts, channels, maxima, a function at the end.
+fn file_with_channels_last() -> Vec<u8> {
+    Model::new(&[-1, 3, 3, 2])
+        .floats("w", &[4, 2, 2, 2], &super::ramp(32))
+        .floats("six", &[], &[6.0])
+        .floats("zero", &[], &[0.0])
+        .integers("sizes", &[2], &[1, 3])
+        .integers("axes", &[2], &[1, 2])
+        .integers("one", &[1], &[1])
+        .integers("far", &[1], &[4])
+        .integers("last", &[1], &[-1])
+        .integers("pads", &[8], &[0, 0, 0, 0, 0, 1, 0, 0])
+        .floats("m", &[5, 2], &super::ramp(10))
+        .node("first", "Transpose x", vec![ints("perm", &[0, 3, 1, 2])])
+        .node("conv", "Conv first w", vec![])
+        .node("clip", "Clip conv zero six", vec![])
+        .node("pool", "MaxPool clip", vec![ints("kernel_shape", &[2, 1]), ints("pads", &[1, 0, 0, 0])])
+        .node("back", "Transpose pool", vec![ints("perm", &[0, 2, 3, 1])])
+        .node("a", "Split back sizes", vec![int("axis", 3)])
+        .outputs(&["a", "b"])
+        .node("slice", "Slice b one far last", vec![])
+        .node("swish", "HardSwish slice", vec![])
+        .node("join", "Concat swish a a", vec![int("axis", -1)])
+        .node("again", "Transpose join", vec![ints("perm", &[0, 3, 1, 2])])
+        .node("pad", "Pad again pads", vec![])
+        .node("last4", "Transpose pad", vec![ints("perm", &[0, 2, 3, 1])])
+        .node("mean", "ReduceMean last4 axes", vec![int("keepdims", 0)])
+        .node("p", "MatMul mean m", vec![])
+        .node("y", "Softmax p", vec![])
+        .bytes()
+}
+
 /// Loads bytes; a graph that comes out is valid.
 fn load_anything(bytes: &[u8]) -> Result<(), OnnxError> {
     load(bytes).map(|graph| graph.validate().unwrap())
@@ -31,20 +63,22 @@ fn load_anything(bytes: &[u8]) -> Result<(), OnnxError> {
 
 #[test]
 fn every_truncation_of_a_small_file() {
-    let bytes = small_file();
-    load_anything(&bytes).unwrap();
-    for length in 0..bytes.len() {
-        let _ = load_anything(&bytes[..length]);
+    for bytes in [small_file(), file_with_channels_last()] {
+        load_anything(&bytes).unwrap();
+        for length in 0..bytes.len() {
+            let _ = load_anything(&bytes[..length]);
+        }
     }
 }
 
 #[test]
 fn every_bit_flip_of_a_small_file() {
-    let mut bytes = small_file();
-    for bit in 0..8 * bytes.len() {
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        let _ = load_anything(&bytes);
-        bytes[bit / 8] ^= 1 << (bit % 8);
+    for mut bytes in [small_file(), file_with_channels_last()] {
+        for bit in 0..8 * bytes.len() {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let _ = load_anything(&bytes);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
     }
 }
 
@@ -70,12 +104,13 @@ proptest! {
 
     #[test]
     fn random_replacements(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-        let mut bytes = small_file();
-        for (position, value) in changes {
-            let position = position.index(bytes.len());
-            bytes[position] = value;
+        for mut bytes in [small_file(), file_with_channels_last()] {
+            for (position, value) in &changes {
+                let position = position.index(bytes.len());
+                bytes[position] = *value;
+            }
+            let _ = load_anything(&bytes);
         }
-        let _ = load_anything(&bytes);
     }
 }
 
@@ -117,6 +152,25 @@ fn too_many_nodes() {
         model = model.node(&index.to_string(), "Constant", vec![]);
     }
     model.assert_error("ONNX graph: 10001 nodes; at most 10000 are supported");
+}
+
+#[test]
+fn too_many_layers() {
+    let mut model = Model::new(&[-1, 1]).floats("c", &[], &[2.0]);
+    let names: Vec<String> = (0..20_000).map(|index| format!("x{index}")).collect();
+    let maxima = format!("Max{}", " x".repeat(20_000));
+    model = model.node("m", &maxima, vec![]).node("y", "Neg m", vec![]);
+    model.assert_error("node `m_node` (Max): makes more than 40000 layers together with the nodes before it");
+    let parts = Model::new(&[-1, 20_000]).node("parts", "Split x", vec![int("axis", 1)]);
+    let parts = parts.outputs(&names.iter().map(String::as_str).collect::<Vec<_>>()).node("y", "Neg x7", vec![]);
+    assert_eq!(parts.operators(), ["Slice", "Affine"]);
+}
+
+#[test]
+fn long_names_are_cut() {
+    let mut model = Model::new(&[-1, 1]).node("y", "Relu x", vec![]);
+    model.graph().node[0].name = "\u{e9}".repeat(1000);
+    assert_eq!(model.load().unwrap().layers[1].name, "\u{e9}".repeat(200));
 }
 
 #[test]

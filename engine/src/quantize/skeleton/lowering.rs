@@ -215,14 +215,31 @@ impl Lowering {
         }
     }
 
-    /// Whether two nodes can have the same scale: not if two different nodes give it, nor if it would depend on itself.
+    /// Whether two nodes can have the same scale: not if two different nodes give it, nor if it would depend on itself, nor
+    /// if it differs between joined channels.
     fn can_unite(&self, left: NodeId, right: NodeId) -> bool {
         let (left, right) = (self.set[left], self.set[right]);
+        if left != right && (self.is_mixed(left) || self.is_mixed(right)) {
+            return false;
+        }
         match (self.source[left], self.source[right]) {
             (Some(a), Some(b)) => a == b,
             (Some(source), None) => !self.depends_on(source, right),
             (None, Some(source)) => !self.depends_on(source, left),
             (None, None) => true,
+        }
+    }
+
+    /// Whether channels of a set were joined with different scales.
+    fn is_mixed(&self, set: usize) -> bool {
+        let Some(source) = self.source[set] else { return false };
+        match self.nodes[source].kind {
+            Kind::Concat => true,
+            // These keep the proportions of their input's scales.
+            Kind::Relu | Kind::Square | Kind::Truncate | Kind::Shift => {
+                self.nodes[source].inputs.first().is_some_and(|input| self.is_mixed(self.set[*input]))
+            }
+            _ => false,
         }
     }
 

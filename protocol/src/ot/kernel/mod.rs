@@ -6,6 +6,8 @@
 #![allow(unsafe_code, reason = "calls of functions compiled for instructions that were detected")]
 
 mod portable;
+#[cfg(test)]
+mod tests;
 
 /// Four blocks of 16 bytes, which are transposed side by side.
 pub(super) type Lane = [u8; LANE];
@@ -25,6 +27,12 @@ pub(super) type Stream = [Lane; STREAM_LANES];
 /// A row of the matrix that is transposed. The last lane is unused: it keeps the 128 rows' equal
 /// lanes out of each other's way in the cache.
 pub(super) type Row = [Lane; STREAM_LANES + 1];
+
+/// A node of a tree, or a correlated string.
+type Node = [u8; 16];
+
+/// How many elements of a vector each of the sums of [`Instructions::gather`] has.
+pub(super) const LOCALITY: usize = 10;
 
 /// Base-2 logarithm of the most leaves that [`Instructions::fold`] takes.
 pub(super) const FOLD: usize = 4;
@@ -97,7 +105,7 @@ macro_rules! operations {
 
         #[cfg(target_arch = "x86_64")]
         mod avx2 {
-            use super::{Lane, Row, Stream, portable};
+            use super::{LANE_BLOCKS, Lane, Node, Row, Stream, portable};
             $(
                 #[target_feature(enable = "avx2")]
                 pub(super) fn $name($($argument: $type),*) {
@@ -108,7 +116,7 @@ macro_rules! operations {
 
         #[cfg(target_arch = "x86_64")]
         mod avx512 {
-            use super::{Lane, Row, Stream, portable};
+            use super::{LANE_BLOCKS, Lane, Node, Row, Stream, portable};
             $(
                 #[target_feature(enable = "avx512f,avx512bw")]
                 pub(super) fn $name($($argument: $type),*) {
@@ -134,104 +142,30 @@ operations! {
 
     /// Adds (exclusive or) `first + 128 b + i` to the low half of block `b` of `columns[i]`.
     fn tweak(columns: &mut [Lane], first: u64);
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Seed;
-    use rand::Rng;
+    /// Sets each `out` to `sigma(node)`: the high half, then the sum of both halves.
+    fn sigma(nodes: &[Node], out: &mut [Node]);
 
-    fn random_rows(number: u64, count: usize) -> Vec<Row> {
-        let mut stream = Seed::for_test(number).stream();
-        let mut rows = vec![[[0; LANE]; STREAM_LANES + 1]; count];
-        rows.iter_mut().flatten().for_each(|lane| stream.fill_bytes(lane));
-        rows
-    }
+    /// From parents in `near` and their encrypted `sigma` in `encrypted` makes the left children, `encrypted ^
+    /// sigma(parent)`, in `near`, and the right ones, left child `^` parent, in `far`.
+    fn branch(encrypted: &[Node], near: &mut [Node], far: &mut [Node]);
 
-    fn random_streams(number: u64, count: usize) -> Vec<Stream> {
-        random_rows(number, count).iter().map(|row| std::array::from_fn(|lane| row[lane])).collect()
-    }
+    /// Adds (exclusive or) all nodes to `sum`.
+    fn total(nodes: &[Node], sum: &mut Node);
 
-    fn bit(bytes: &[u8], index: usize) -> u8 {
-        bytes[index / 8] >> (index % 8) & 1
-    }
+    /// Adds (exclusive or) `value` to the node at the secret `position`.
+    fn place(nodes: &mut [Node], position: usize, value: &Node);
 
-    #[test]
-    fn every_instruction_set_transposes_each_block() {
-        let rows = random_rows(1, 128);
-        for instructions in Instructions::available() {
-            for lane in 0..STREAM_LANES {
-                let mut columns = [[0; LANE]; 128];
-                instructions.transpose(&rows, lane, &mut columns);
-                for block in 0..LANE_BLOCKS {
-                    let place = block * 16..block * 16 + 16;
-                    for (column, bytes) in columns.iter().enumerate() {
-                        for (row, source) in rows.iter().enumerate() {
-                            assert_eq!(
-                                bit(&bytes[place.clone()], row),
-                                bit(&source[lane][place.clone()], column),
-                                "{instructions:?}, lane {lane}, block {block}, column {column}, row {row}"
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
+    /// Sets the lowest bit of each node to zero.
+    fn clear_lowest(nodes: &mut [Node]);
 
-    #[test]
-    fn every_instruction_set_folds_by_the_bits_of_the_leaf() {
-        for instructions in Instructions::available() {
-            for height in 1..=FOLD {
-                let leaves = random_streams(2, 1 << height);
-                for lanes in [1, 5, STREAM_LANES] {
-                    let before = random_rows(3, height);
-                    let mut rows = before.clone();
-                    let mut sum = [[0xa5; LANE]; STREAM_LANES];
-                    instructions.fold(&leaves, &mut sum[..lanes], &mut rows);
-                    for lane in 0..STREAM_LANES + 1 {
-                        for byte in 0..LANE {
-                            let of = |wanted: &dyn Fn(usize) -> bool| {
-                                (0..leaves.len())
-                                    .filter(|leaf| wanted(*leaf))
-                                    .fold(0, |sum, leaf| sum ^ leaves[leaf][lane][byte])
-                            };
-                            for level in 0..height {
-                                let change = before[level][lane][byte] ^ rows[level][lane][byte];
-                                let expected = if lane < lanes { of(&|leaf| leaf >> level & 1 == 1) } else { 0 };
-                                assert_eq!(change, expected);
-                            }
-                            if lane < STREAM_LANES {
-                                let expected = if lane < lanes { of(&|_| true) } else { 0xa5 };
-                                assert_eq!(sum[lane][byte], expected);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    /// Maps each word of 32 random bits, four from a node, to `0 .. bound` by the high half of their product.
+    fn scale(random: &[Node], bound: u32, indices: &mut [u32]);
 
-    #[test]
-    fn every_instruction_set_adds_under_the_mask_and_tweaks_by_the_transfer() {
-        let [before, term] = [4, 5].map(|number| random_streams(number, 1)[0]);
-        for instructions in Instructions::available() {
-            for mask in [0, 0xff, 0x5a] {
-                let mut sum = before;
-                instructions.add(&mut sum, &term, mask);
-                for (index, byte) in sum.as_flattened().iter().enumerate() {
-                    assert_eq!(*byte, before.as_flattened()[index] ^ term.as_flattened()[index] & mask);
-                }
-            }
-            let mut columns = [[0; LANE]; 128];
-            instructions.tweak(&mut columns, 0x1_0000_0080);
-            for (number, lane) in columns.iter().enumerate() {
-                for (block, bytes) in lane.as_chunks::<16>().0.iter().enumerate() {
-                    let expected = 0x1_0000_0080 + (128 * block + number) as u128;
-                    assert_eq!(u128::from_le_bytes(*bytes), expected);
-                }
-            }
-        }
-    }
+    /// Adds (exclusive or) to each sum the elements of `vector` at the public places that its [`LOCALITY`] indices
+    /// name.
+    fn gather(vector: &[Node], indices: &[u32], sums: &mut [Node]);
+
+    /// Sets bit `i` of `bits[b]` to the lowest bit of block `b` of `columns[i]`.
+    fn lowest(columns: &[Lane], bits: &mut [u128; LANE_BLOCKS]);
 }

@@ -1,6 +1,6 @@
 //! The operations in portable code. Inlined into a function for each instruction set.
 
-use super::{FOLD, LANE, Lane, Row, STREAM_LANES, Stream};
+use super::{FOLD, LANE, LANE_BLOCKS, LOCALITY, Lane, Node, Row, STREAM_LANES, Stream};
 
 /// Words of 64 bits in a lane.
 const WORDS: usize = LANE / 8;
@@ -94,6 +94,113 @@ pub(super) fn tweak(columns: &mut [Lane], first: u64) {
         }
         store(column, &values);
     }
+}
+
+#[inline(always)]
+pub(super) fn sigma(nodes: &[Node], out: &mut [Node]) {
+    for (node, out) in nodes.iter().zip(out) {
+        *out = orthomorphism(node);
+    }
+}
+
+#[inline(always)]
+pub(super) fn branch(encrypted: &[Node], near: &mut [Node], far: &mut [Node]) {
+    for ((encrypted, near), far) in encrypted.iter().zip(near).zip(far) {
+        let left = xor(encrypted, &orthomorphism(near));
+        *far = xor(&left, near);
+        *near = left;
+    }
+}
+
+#[inline(always)]
+pub(super) fn total(nodes: &[Node], sum: &mut Node) {
+    let (lanes, rest) = nodes.as_chunks::<LANE_BLOCKS>();
+    let mut totals = [Node::default(); LANE_BLOCKS];
+    for lane in lanes {
+        for (total, node) in totals.iter_mut().zip(lane) {
+            *total = xor(total, node);
+        }
+    }
+    for node in totals.iter().chain(rest) {
+        *sum = xor(sum, node);
+    }
+}
+
+#[inline(always)]
+pub(super) fn place(nodes: &mut [Node], position: usize, value: &Node) {
+    let [low, high] = halves(value);
+    for (index, node) in nodes.iter_mut().enumerate() {
+        let difference = (index ^ position) as u64;
+        // All ones if there is no difference.
+        let mask = 0u64.wrapping_sub((difference.wrapping_sub(1) & !difference) >> 63);
+        let [node_low, node_high] = halves(node);
+        *node = join([node_low ^ low & mask, node_high ^ high & mask]);
+    }
+}
+
+#[inline(always)]
+pub(super) fn clear_lowest(nodes: &mut [Node]) {
+    for node in nodes {
+        node[0] &= 0xfe;
+    }
+}
+
+#[inline(always)]
+pub(super) fn scale(random: &[Node], bound: u32, indices: &mut [u32]) {
+    for (word, index) in random.as_flattened().as_chunks::<4>().0.iter().zip(indices) {
+        *index = ((u64::from(u32::from_le_bytes(*word)) * u64::from(bound)) >> 32) as u32;
+    }
+}
+
+#[inline(always)]
+pub(super) fn gather(vector: &[Node], indices: &[u32], sums: &mut [Node]) {
+    for (sum, indices) in sums.iter_mut().zip(indices.as_chunks::<LOCALITY>().0) {
+        let mut value = *sum;
+        for index in indices {
+            value = xor(&value, &vector[*index as usize]);
+        }
+        *sum = value;
+    }
+}
+
+#[inline(always)]
+pub(super) fn lowest(columns: &[Lane], bits: &mut [u128; LANE_BLOCKS]) {
+    for (block, bits) in bits.iter_mut().enumerate() {
+        let mut halves = [0u64; 2];
+        for (half, columns) in halves.iter_mut().zip(columns.chunks(64)) {
+            for (index, lane) in columns.iter().enumerate() {
+                *half |= u64::from(lane[16 * block] & 1) << index;
+            }
+        }
+        *bits = u128::from(halves[0]) | u128::from(halves[1]) << 64;
+    }
+}
+
+/// The orthomorphism of the hash `H(x) = pi(sigma(x)) ^ sigma(x)`.
+#[inline(always)]
+fn orthomorphism(node: &Node) -> Node {
+    let [low, high] = halves(node);
+    join([high, high ^ low])
+}
+
+#[inline(always)]
+fn xor(one: &Node, other: &Node) -> Node {
+    std::array::from_fn(|byte| one[byte] ^ other[byte])
+}
+
+#[inline(always)]
+fn halves(node: &Node) -> [u64; 2] {
+    let halves = node.as_chunks::<8>().0;
+    [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
+}
+
+#[inline(always)]
+fn join(halves: [u64; 2]) -> Node {
+    let mut node = Node::default();
+    for (bytes, half) in node.as_chunks_mut::<8>().0.iter_mut().zip(halves) {
+        *bytes = half.to_le_bytes();
+    }
+    node
 }
 
 #[inline(always)]

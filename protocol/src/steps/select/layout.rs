@@ -2,6 +2,7 @@
 
 use crate::bits::packed_len;
 use crate::ot;
+use crate::plan::{Node, Plan, Step};
 
 /// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
 const MAX_GROUP: u32 = 6;
@@ -35,6 +36,24 @@ pub struct SelectLayout {
 }
 
 impl SelectLayout {
+    /// The layout of a comparing node of a plan, `None` for others.
+    pub fn of_node(plan: &Plan, node: &Node) -> Option<Self> {
+        let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
+        let elements = node.shape.elements();
+        Some(match &node.step {
+            Step::Relu { drop, groups } => {
+                let selection = Selection::Truncated;
+                Self { elements, bits, ignored: *drop, selection, groups: groups.clone() }
+            }
+            // A difference has one bit more than its terms.
+            Step::Maximum { ignored, groups } => {
+                let selection = Selection::Whole;
+                Self { elements, bits: bits + 1, ignored: *ignored, selection, groups: groups.clone() }
+            }
+            _ => return None,
+        })
+    }
+
     /// Bits of each share that are compared.
     pub(super) fn window(&self) -> u32 {
         self.groups.iter().sum()

@@ -6,11 +6,14 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use tacit_engine::CompileReport;
-use tacit_protocol::plan::{Axis, LinearPlan, Node, Plan, Step};
+use tacit_protocol::plan::{Axis, LinearPlan, Node, OutputFunction, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
 use crate::config::InspectArguments;
-use crate::load::compile_files;
+use crate::{head_room, load};
+use independent::Comparison;
+
+mod independent;
 
 /// Everything that is shown, also as JSON.
 #[derive(Serialize)]
@@ -21,6 +24,8 @@ struct Inspection<'a> {
     steps: Vec<StepLine>,
     report: &'a CompileReport,
     prediction: Prediction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    independent: Option<Comparison>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +41,8 @@ struct Output<'a> {
     name: &'a str,
     dimensions: &'a [usize],
     labels: &'a [String],
+    /// What the client applies to the logits.
+    function: &'static str,
 }
 
 #[derive(Serialize)]
@@ -68,11 +75,32 @@ struct Phase {
     transfers: u64,
 }
 
-/// Compiles the network and prints what came of it.
+/// Some independent samples do not fit what calibration found.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{overflowing} of {samples} independent samples leave the bits of the plan, so that their answers may be wrong: \
+     calibrate with more varied inputs, or raise --head-room"
+)]
+struct Overflow {
+    overflowing: usize,
+    samples: usize,
+}
+
+/// Compiles the network and prints what came of it; fails if an independent sample leaves the plan's bits.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Box<dyn Error>> {
     arguments.check()?;
-    let compiled = compile_files(&arguments.model, arguments.calibration.as_deref())?;
-    let inspection = Inspection::new(&compiled.plan, &compiled.report);
+    let graph = load::graph(&arguments.model)?;
+    let calibration = arguments.calibration.as_deref();
+    let calibration = calibration.map(|file| load::samples("--calibration", file)).transpose()?;
+    let mut compiled =
+        load::compile_graph(&arguments.model, graph.clone(), calibration.as_ref(), &arguments.options())?;
+    if let Some(Err(error)) = calibration.as_ref().map(|calibration| head_room::check(&compiled, calibration)) {
+        compiled.report.warnings.push(format!("`serve` refuses this: {error}"));
+    }
+    let mut inspection = Inspection::new(&compiled.plan, &compiled.report);
+    if let (Some(file), Some(calibration)) = (&arguments.independent, &calibration) {
+        inspection.independent = Some(independent::compare(&graph, &compiled, calibration, file)?);
+    }
     let mut output = io::stdout().lock();
     if arguments.json {
         serde_json::to_writer_pretty(&mut output, &inspection)?;
@@ -80,7 +108,13 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Box<dyn Error>> {
     } else {
         write!(output, "{inspection}")?;
     }
-    Ok(output.flush()?)
+    output.flush()?;
+    match inspection.independent {
+        Some(Comparison { overflowing, samples, .. }) if overflowing > 0 => {
+            Err(Overflow { overflowing, samples }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 impl<'a> Inspection<'a> {
@@ -98,6 +132,7 @@ impl<'a> Inspection<'a> {
                 name: &plan.output.name,
                 dimensions: &plan.output.dimensions,
                 labels: &plan.output.labels,
+                function: function(plan.output.function),
             },
             steps: plan.nodes.iter().map(StepLine::new).collect(),
             report,
@@ -106,6 +141,7 @@ impl<'a> Inspection<'a> {
                 preprocessing: (&prediction.preprocessing).into(),
                 online: (&prediction.online).into(),
             },
+            independent: None,
         }
     }
 }
@@ -152,6 +188,17 @@ impl StepLine {
     }
 }
 
+/// The name of a function at the end.
+fn function(function: OutputFunction) -> &'static str {
+    match function {
+        OutputFunction::Identity => "identity",
+        OutputFunction::Softmax => "softmax",
+        OutputFunction::LogSoftmax => "log-softmax",
+        OutputFunction::Sigmoid => "sigmoid",
+        OutputFunction::ArgMax => "arg-max",
+    }
+}
+
 /// The bits that are compared, by group.
 fn compared(groups: &[u32]) -> String {
     let widths = groups.iter().map(u32::to_string).collect::<Vec<_>>().join("+");
@@ -185,7 +232,8 @@ impl Display for Inspection<'_> {
         writeln!(formatter, "plan {}", self.digest)?;
         let Input { name, dimensions, low, high } = &self.input;
         writeln!(formatter, "input   {name:?} {dimensions:?}, values {low} to {high}")?;
-        writeln!(formatter, "output  {:?} {:?}", self.output.name, self.output.dimensions)?;
+        let Output { name, dimensions, function, .. } = &self.output;
+        writeln!(formatter, "output  {name:?} {dimensions:?}, then {function}")?;
         writeln!(formatter, "\n  #  step        takes     shape          2^-f  bits  details")?;
         for (index, step) in self.steps.iter().enumerate() {
             let [channels, height, width] = step.shape;
@@ -211,6 +259,6 @@ impl Display for Inspection<'_> {
                 phase.bytes_sent, phase.bytes_received, phase.round_trips, phase.transfers
             )?;
         }
-        Ok(())
+        self.independent.as_ref().map_or(Ok(()), |comparison| write!(formatter, "\n{comparison}"))
     }
 }

@@ -10,9 +10,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tacit_engine::CompileOptions;
 use tacit_proto::limits::NAME_BYTES;
 
 use crate::limits::Limits;
+
+mod compile;
+
+pub use compile::{CompileArguments, InputRange, NamedRange};
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +80,15 @@ pub struct ServeArguments {
     /// Calibration inputs (.npy or .npz) of the model of that name; repeat for more.
     #[arg(long = "calibration", env = "TACIT_CALIBRATION", value_name = "NAME=FILE", value_delimiter = ';')]
     pub calibrations: Vec<NamedFile>,
+    /// Reveal only the class of the model of that name, and none of its logits; repeat for more.
+    #[arg(long, env = "TACIT_CLASS_ONLY", value_name = "NAME", value_delimiter = ';')]
+    pub class_only: Vec<String>,
+    /// Smallest and largest input value of the model of that name [default: from its calibration]; repeat for more.
+    #[arg(long = "input-range", env = "TACIT_INPUT_RANGE", value_name = "NAME=LOW:HIGH", value_delimiter = ';')]
+    pub input_ranges: Vec<NamedRange>,
+    /// What holds for all models.
+    #[command(flatten)]
+    pub compile: CompileArguments,
     /// Threads that compute, for preprocessing and for online work each [default: one per processor].
     #[arg(long, env = "TACIT_THREADS", value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -112,6 +126,18 @@ pub struct InspectArguments {
     /// Calibration inputs (.npy or .npz).
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
+    /// Other inputs, to see how far they leave the ranges of the calibration inputs; fails if one leaves the head-room.
+    #[arg(long, value_name = "FILE", requires = "calibration")]
+    pub independent: Option<PathBuf>,
+    /// Reveal only the class, and no logits.
+    #[arg(long)]
+    pub class_only: bool,
+    /// Smallest and largest input value [default: from the calibration inputs].
+    #[arg(long, value_name = "LOW:HIGH", allow_hyphen_values = true)]
+    pub input_range: Option<InputRange>,
+    /// What `serve` takes too.
+    #[command(flatten)]
+    pub compile: CompileArguments,
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -142,23 +168,29 @@ pub struct NamedFile {
     pub file: PathBuf,
 }
 
+/// The two sides of the first `=`, of which the left one is the name of a model.
+fn named<'a>(text: &'a str, expected: &str) -> Result<(String, &'a str), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("expected {expected}"))?;
+    if name.is_empty() || name.len() > NAME_BYTES {
+        return Err(format!("the name must be 1 to {NAME_BYTES} bytes long"));
+    }
+    Ok((name.to_owned(), value))
+}
+
 impl FromStr for NamedFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, file) = text.split_once('=').ok_or("expected NAME=FILE")?;
-        if name.is_empty() || name.len() > NAME_BYTES {
-            return Err(format!("the name must be 1 to {NAME_BYTES} bytes long"));
-        }
+        let (name, file) = named(text, "NAME=FILE")?;
         if file.is_empty() {
             return Err("the file is missing after the '='".to_owned());
         }
-        Ok(Self { name: name.to_owned(), file: PathBuf::from(file) })
+        Ok(Self { name, file: PathBuf::from(file) })
     }
 }
 
 /// A model to load.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelSource {
     /// Name under which it is served.
     pub name: String,
@@ -166,6 +198,8 @@ pub struct ModelSource {
     pub network: PathBuf,
     /// Calibration inputs.
     pub calibration: Option<PathBuf>,
+    /// How it is compiled.
+    pub options: CompileOptions,
 }
 
 /// The checked settings of `serve`.
@@ -187,40 +221,19 @@ impl ServeArguments {
     pub fn into_config(self) -> Result<ServeConfig, ConfigError> {
         const MODEL: &str = "--model";
         const CALIBRATION: &str = "--calibration";
-        let mut names = BTreeSet::new();
-        for model in &self.models {
-            if !names.insert(model.name.as_str()) {
-                let problem = format!("the name {:?} is given twice", model.name);
-                return Err(ConfigError::new(MODEL, problem));
-            }
-            check_file(MODEL, &model.file)?;
-        }
-        let mut calibrated = BTreeSet::new();
-        for calibration in &self.calibrations {
-            let name = calibration.name.as_str();
-            if !names.contains(name) {
-                let problem = format!("there is no model of the name {name:?}");
-                return Err(ConfigError::new(CALIBRATION, problem));
-            }
-            if !calibrated.insert(name) {
-                let problem = format!("the name {name:?} is given twice");
-                return Err(ConfigError::new(CALIBRATION, problem));
-            }
-            check_file(CALIBRATION, &calibration.file)?;
-        }
-        let calibration_of = |name: &str| {
-            let calibration = self.calibrations.iter().find(|other| other.name == name);
-            calibration.map(|calibration| calibration.file.clone())
+        const CLASS_ONLY: &str = "--class-only";
+        const INPUT_RANGE: &str = "--input-range";
+        let names = unique(MODEL, self.models.iter().map(|model| &model.name))?;
+        self.models.iter().try_for_each(|model| check_file(MODEL, &model.file))?;
+        let known = |flag, given: BTreeSet<&str>| match given.difference(&names).next() {
+            Some(name) => Err(ConfigError::new(flag, format!("there is no model of the name {name:?}"))),
+            None => Ok(()),
         };
-        let models = self
-            .models
-            .iter()
-            .map(|model| ModelSource {
-                name: model.name.clone(),
-                network: model.file.clone(),
-                calibration: calibration_of(&model.name),
-            })
-            .collect();
+        known(CALIBRATION, unique(CALIBRATION, self.calibrations.iter().map(|calibration| &calibration.name))?)?;
+        self.calibrations.iter().try_for_each(|calibration| check_file(CALIBRATION, &calibration.file))?;
+        known(CLASS_ONLY, unique(CLASS_ONLY, &self.class_only)?)?;
+        known(INPUT_RANGE, unique(INPUT_RANGE, self.input_ranges.iter().map(|range| &range.name))?)?;
+        let models = self.models.iter().map(|model| self.source(model)).collect();
         let defaults = Limits::default();
         Ok(ServeConfig {
             listen: self.listen,
@@ -237,6 +250,32 @@ impl ServeArguments {
             },
         })
     }
+
+    /// A model with what the other flags say about its name.
+    fn source(&self, model: &NamedFile) -> ModelSource {
+        let calibration = self.calibrations.iter().find(|other| other.name == model.name);
+        let range = self.input_ranges.iter().find(|other| other.name == model.name);
+        ModelSource {
+            name: model.name.clone(),
+            network: model.file.clone(),
+            calibration: calibration.map(|calibration| calibration.file.clone()),
+            options: self.compile.options(self.class_only.contains(&model.name), range.map(|range| range.range)),
+        }
+    }
+}
+
+/// The names given with one flag, each of them once.
+fn unique<'a>(
+    flag: &'static str,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<BTreeSet<&'a str>, ConfigError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.as_str()) {
+            return Err(ConfigError::new(flag, format!("the name {name:?} is given twice")));
+        }
+    }
+    Ok(seen)
 }
 
 impl InspectArguments {
@@ -246,10 +285,13 @@ impl InspectArguments {
     /// [`ConfigError`] naming the flag.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_file("--model", &self.model)?;
-        match &self.calibration {
-            Some(file) => check_file("--calibration", file),
-            None => Ok(()),
-        }
+        let samples = [("--calibration", &self.calibration), ("--independent", &self.independent)];
+        samples.into_iter().try_for_each(|(flag, file)| file.as_ref().map_or(Ok(()), |file| check_file(flag, file)))
+    }
+
+    /// How the network is compiled.
+    pub fn options(&self) -> CompileOptions {
+        self.compile.options(self.class_only, self.input_range)
     }
 }
 
@@ -293,107 +335,4 @@ fn byte_count(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
-        let all = ["model-server", "serve"].iter().chain(arguments);
-        match Arguments::try_parse_from(all) {
-            Ok(Arguments { command: Command::Serve(serve), .. }) => Ok(serve),
-            Ok(_) => unreachable!("parsed another subcommand"),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn config_error(arguments: &[&str]) -> String {
-        let mut all = vec!["--listen", "127.0.0.1:0"];
-        all.extend(arguments);
-        let config = parse(&all).and_then(|serve| {
-            let config = serve.into_config();
-            config.map_err(|error| error.to_string())
-        });
-        config.expect_err("accepted")
-    }
-
-    #[test]
-    fn a_whole_command_line_is_read() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_str().unwrap();
-        let (a, b) = (format!("a={path}"), format!("b={path}"));
-        let arguments = [
-            "--listen",
-            "127.0.0.1:0",
-            "--model",
-            &a,
-            "--model",
-            &b,
-            "--calibration",
-            &b,
-            "--threads",
-            "3",
-            "--session-lifetime",
-            "60",
-            "--session-memory",
-            "256MB",
-            "--grace-period",
-            "0",
-        ];
-        let config = parse(&arguments).unwrap().into_config().unwrap();
-        assert_eq!(config.listen, "127.0.0.1:0".parse().unwrap());
-        assert_eq!(config.models.len(), 2);
-        assert_eq!(config.models[0].calibration, None);
-        assert_eq!(config.models[1].calibration.as_deref(), Some(file.path()));
-        assert_eq!(config.limits.threads, 3);
-        assert_eq!(config.limits.session_lifetime, Duration::from_secs(60));
-        assert_eq!(config.limits.session_memory, 256_000_000);
-        assert_eq!(config.limits.grace_period, Duration::ZERO);
-    }
-
-    #[test]
-    fn errors_name_the_flag() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_str().unwrap();
-        let (a, b) = (format!("a={path}"), format!("b={path}"));
-        let cases: &[(&[&str], &str)] = &[
-            (&[], "--model"),
-            (&["--model", "no-equals-sign"], "--model"),
-            (&["--model", "=file"], "--model"),
-            (&["--model", "name="], "--model"),
-            (&["--model", "a=/there/is/no/such.onnx"], "--model: /there/is/no/such.onnx"),
-            (&["--model", "a=/"], "--model: / is not a file"),
-            (&["--model", &a, "--model", &a], "--model: the name \"a\" is given twice"),
-            (&["--model", &a, "--calibration", &b], "--calibration: there is no model"),
-            (&["--model", &a, "--calibration", &a, "--calibration", &a], "--calibration: the name"),
-            (&["--model", &a, "--calibration", "a=/there/is/no/such.npy"], "--calibration: /there"),
-            (&["--model", &a, "--threads", "0"], "--threads"),
-            (&["--model", &a, "--session-lifetime", "0"], "--session-lifetime"),
-            (&["--model", &a, "--session-memory", "0"], "--session-memory"),
-            (&["--model", &a, "--session-memory", "12 parsecs"], "--session-memory"),
-            (&["--model", &a, "--session-memory", "99999999999GiB"], "--session-memory"),
-            (&["--model", &a, "--sessions-per-call", "1025"], "--sessions-per-call"),
-        ];
-        for (arguments, expected) in cases {
-            let error = config_error(arguments);
-            assert!(error.contains(expected), "{arguments:?}: {error}");
-        }
-        for listen in ["nonsense", "127.0.0.1", "127.0.0.1:99999"] {
-            let error = parse(&["--listen", listen, "--model", &a]).unwrap_err();
-            assert!(error.contains("--listen"), "{listen}: {error}");
-        }
-    }
-
-    #[test]
-    fn byte_counts_have_units() {
-        assert_eq!(byte_count("4096"), Ok(4096));
-        assert_eq!(byte_count("2 MiB"), Ok(2 << 20));
-        assert_eq!(byte_count("3GB"), Ok(3_000_000_000));
-        assert!(byte_count("MB").is_err());
-        assert!(byte_count("-1").is_err());
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Arguments::command().debug_assert();
-    }
-}
+mod tests;
