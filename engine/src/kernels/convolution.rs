@@ -63,7 +63,7 @@ pub(super) struct Band<'a> {
     pub bias: Option<&'a [u32]>,
 }
 
-/// Work of one thread: tiles of a band with the pieces of the outputs that they add to.
+/// Work of one thread: tiles of a band with the pieces of the outputs that they write.
 struct Unit<'a, 'o> {
     band: Band<'a>,
     tiles: Range<usize>,
@@ -191,7 +191,8 @@ impl Convolution {
 
     fn run(&self, unit: Unit<'_, '_>, share: &[u32]) {
         thread_local! {
-            /// Room for the planes of a band. Taken out while it is used, as rayon may start another unit meanwhile.
+            /// Room for the planes of a band, kept for the next: pages that were used before cost nothing. It holds parts
+            /// of the server's own share of the last layer, which alone is uniform. Taken out while it is used.
             static PLANES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
         }
         // Whole cache lines: the planes begin with one, so that many loads do not cross into the next.
