@@ -118,7 +118,7 @@ fn layers_that_are_spread_over_threads_equal_their_definition() {
         // One band, split by output channels.
         convolution([128, 8, 8], 77, [3, 3], [1, 1], [1; 4], [1, 1], 1),
         // Many groups.
-        convolution([72, 80, 80], 72, [3, 3], [1, 1], [1; 4], [1, 1], 72),
+        convolution([72, 84, 84], 72, [3, 3], [1, 1], [1; 4], [1, 1], 72),
         LinearShape::fully_connected(3001, 1501),
         convolution([512, 2, 2], 257, [3, 3], [1, 1], [1; 4], [1, 1], 1),
     ]
