@@ -203,7 +203,7 @@ impl Measured for PreprocessRequest {
                 let keys = public_keys.iter().map(|key| key.seed.len() + size_of_val(key.body.as_slice()));
                 keys.sum::<usize>() + base_receiver.len()
             }
-            Self::OtSetup(OtSetup { base_sender }) => base_sender.len(),
+            Self::OtSetup(OtSetup { base_sender, preparation }) => base_sender.len() + preparation.len(),
             Self::Step(message) => message.data.len(),
         }
     }
@@ -220,7 +220,9 @@ impl Measured for PreprocessResponse {
 
     fn data_bytes(&self) -> usize {
         match self {
-            Self::Accept(Accept { base_sender, base_receiver }) => base_sender.len() + base_receiver.len(),
+            Self::Accept(Accept { base_sender, base_receiver, preparation }) => {
+                base_sender.len() + base_receiver.len() + preparation.len()
+            }
             Self::Prepared(_) => 0,
             Self::Step(message) => message.data.len(),
         }
