@@ -46,7 +46,7 @@ pub(crate) fn encode_batch(plan: &Plan, inputs: &ArrayD<f32>) -> Result<Vec<Shar
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Shape, Step};
+    use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Shape, Step, Transfers};
 
     fn plan() -> Plan {
         let shape = Shape::new(1, 2, 3);
@@ -60,6 +60,7 @@ mod tests {
                 labels: vec![],
                 function: OutputFunction::Identity,
             },
+            transfers: Transfers::SoftSpoken,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ndarray::ArrayD;
 use tacit_protocol::plan::{Plan, PlanDigest};
-use tacit_protocol::session::{ClientSession, Prediction, predict};
+use tacit_protocol::session::{ClientSession, Prediction, max_sessions, predict};
 use tacit_protocol::share::Share;
 use tracing::Instrument;
 
@@ -96,7 +96,8 @@ impl Model {
         let mut total = PhaseStatistics::default();
         let mut left = sessions;
         while left > 0 {
-            let batch = left.min(self.shared.client.settings.sessions_per_stream);
+            let most = self.shared.client.settings.sessions_per_stream.min(max_sessions(&self.shared.plan));
+            let batch = left.min(most);
             total += self.shared.preprocess_batch(batch, on_prepared.clone()).await?;
             left -= batch;
         }

@@ -59,7 +59,7 @@ impl std::iter::Sum for PhaseStatistics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DataByKind([u64; KINDS.len()]);
 
-/// Names of what messages are for: keys and base transfers, then what the steps exchange.
+/// Names of what messages are for: keys, base transfers and their extension's preparation, then what the steps exchange.
 const KINDS: [&str; 10] = [
     "setup",
     "mask_ciphertexts",
@@ -74,7 +74,7 @@ const KINDS: [&str; 10] = [
 ];
 
 impl DataByKind {
-    /// Name and bytes of each kind that occurred: `setup` is keys and base transfers; the others are named as
+    /// Name and bytes of each kind that occurred: `setup` is keys and what prepares the transfers; the others are named as
     /// [`MessageKind`] names them, in lower case.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         KINDS.into_iter().zip(self.0).filter(|(_, bytes)| *bytes > 0)
@@ -82,7 +82,7 @@ impl DataByKind {
 
     fn add(&mut self, kind: Option<MessageKind>, bytes: u64) {
         let index = match kind {
-            None => 0,
+            None | Some(MessageKind::ClientPreparation | MessageKind::ServerPreparation) => 0,
             Some(MessageKind::MaskCiphertexts) => 1,
             Some(MessageKind::LinearResponses) => 2,
             Some(MessageKind::ShareChoices) => 3,
@@ -275,7 +275,7 @@ impl Measured for PreprocessRequest {
                 let keys = public_keys.iter().map(|key| key.seed.len() + size_of_val(key.body.as_slice()));
                 keys.sum::<usize>() + base_receiver.len()
             }
-            Self::OtSetup(OtSetup { base_sender }) => base_sender.len(),
+            Self::OtSetup(OtSetup { base_sender, preparation }) => base_sender.len() + preparation.len(),
             Self::Step(message) => message.data.len(),
         }
     }
@@ -299,7 +299,9 @@ impl Measured for PreprocessResponse {
 
     fn data_bytes(&self) -> usize {
         match self {
-            Self::Accept(Accept { base_sender, base_receiver }) => base_sender.len() + base_receiver.len(),
+            Self::Accept(Accept { base_sender, base_receiver, preparation }) => {
+                base_sender.len() + base_receiver.len() + preparation.len()
+            }
             Self::Prepared(_) => 0,
             Self::Step(message) => message.data.len(),
         }

@@ -53,6 +53,9 @@ pub const FRACTION_BITS: i32 = 64;
 /// Longest message of the base transfers, in bytes.
 pub const BASE_TRANSFER_BYTES: usize = 65536;
 
+/// Longest request of a preparation, in bytes.
+pub const PREPARATION_BYTES: usize = 131_072;
+
 /// Most models in one listing.
 pub const MODELS: usize = 1024;
 

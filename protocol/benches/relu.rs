@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use divan::{Bencher, counter::ItemsCount};
-use tacit_protocol::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender, base_send, padded};
+use tacit_protocol::ot::{BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender, base_send, padded};
 use tacit_protocol::random::Seed;
 use tacit_protocol::share::Share;
 use tacit_protocol::steps::select::{
@@ -47,6 +47,7 @@ fn layout((window, rounds): (u32, u32)) -> SelectLayout {
         ignored: bits - 1 - window,
         selection: Selection::Truncated,
         groups: group_widths(window, rounds),
+        kind: ExtensionKind::DEFAULT,
     }
 }
 

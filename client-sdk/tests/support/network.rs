@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 use tacit_protocol::he::{PreparedLinear, choose_packing};
 use tacit_protocol::plan::{
     InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
+    Transfers,
 };
 use tacit_protocol::session::ServerModel;
 
@@ -57,6 +58,7 @@ impl Network {
                 labels: vec!["left".into(), "right".into()],
                 function: OutputFunction::Identity,
             },
+            transfers: Transfers::SoftSpoken,
         };
         plan.validate().unwrap();
         Self { plan: Arc::new(plan), first, second }

@@ -45,7 +45,12 @@ pub(super) struct Built {
 impl Builder<'_> {
     pub fn build(&self, input: InputSpec, output: OutputSpec) -> Result<Built, CompileError> {
         let fractions = self.fraction_bits();
-        let mut plan = Plan { input, nodes: Vec::with_capacity(self.skeleton.nodes.len()), output };
+        let mut plan = Plan {
+            input,
+            nodes: Vec::with_capacity(self.skeleton.nodes.len()),
+            output,
+            transfers: self.options.transfers,
+        };
         let mut parameters = Parameters::default();
         let mut layers = Vec::new();
         let mut shares: Vec<Vec<Share>> = vec![Vec::new(); self.samples.len()];

@@ -8,7 +8,7 @@ mod report;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tacit_protocol::plan::{InputSpec, OutputSpec, Plan};
+use tacit_protocol::plan::{InputSpec, OutputSpec, Plan, Transfers};
 
 use crate::fixed_point;
 use crate::graph::Graph;
@@ -50,6 +50,8 @@ pub struct CompileOptions {
     pub weight_bits: u32,
     /// Most round trips of a comparison, 2 or 3; with 3 wide comparisons need fewer bytes of preprocessing.
     pub comparison_round_trips: u32,
+    /// How random transfers are made: fewer bytes, or fewer assumptions.
+    pub transfers: Transfers,
     /// What the client gets.
     pub answer: Answer,
 }
@@ -72,6 +74,7 @@ impl Default for CompileOptions {
             compared_bits: 12,
             weight_bits: 11,
             comparison_round_trips: 2,
+            transfers: Transfers::SoftSpoken,
             answer: Answer::Logits,
         }
     }

@@ -16,8 +16,11 @@ use rayon::prelude::*;
 use tacit_protocol::plan::LinearShape;
 use zeroize::Zeroizing;
 
-use super::simd::{Instructions, LONGEST};
 use super::PARALLEL_FROM;
+use super::simd::{Instructions, Pieces};
+use super::terms::{Plane, Tile, pairs_of_weights, planes, tiles};
+use super::vectors::LONGEST;
+use crate::parameters::RingBias;
 
 /// Bytes of the planes of a band, unless a single row needs more.
 const BAND_BYTES: usize = 320 << 10;
@@ -51,66 +54,20 @@ pub(super) struct Convolution {
     parallel: bool,
 }
 
-/// Some output channels of a group whose products are computed together.
-#[derive(Clone, Copy)]
-pub(super) struct Tile {
-    /// The first channel within the group.
-    pub first: usize,
-    pub rows: usize,
-}
-
-/// The elements that meet one pair of terms in one column of the kernel.
-pub(super) struct Plane {
-    pub taps: [Tap; 2],
-}
-
-/// One channel of a group at one column of the kernel.
-#[derive(Clone)]
-pub(super) struct Tap {
-    pub channel: usize,
-    /// Column of the kernel, unless there is no such term.
-    kernel_column: Option<usize>,
-    /// Column of the padded image that meets output column 0, less the padding.
-    origin: isize,
-    /// Output columns for which the tap lies inside of the image.
-    pub inside: Range<usize>,
-}
-
 /// Some output rows of one group.
 pub(super) struct Band<'a> {
     pub layer: &'a Convolution,
     pub group: usize,
     pub rows: Range<usize>,
+    /// Bias of each channel of the group, unless it is added later.
+    pub bias: Option<&'a [u32]>,
 }
 
-/// Work of one thread: tiles of a band with the pieces of the outputs that they add to.
+/// Work of one thread: tiles of a band with the pieces of the outputs that they write.
 struct Unit<'a, 'o> {
     band: Band<'a>,
     tiles: Range<usize>,
     outputs: &'a mut [&'o mut [u32]],
-}
-
-impl Tap {
-    fn new(shape: &LinearShape, channel: usize, kernel_column: Option<usize>) -> Self {
-        let offset = kernel_column.unwrap_or(0) * shape.dilation[1];
-        let origin = offset as isize - shape.padding.left as isize;
-        let stride = shape.stride[1];
-        let start = shape.padding.left.saturating_sub(offset).div_ceil(stride).min(shape.output.width);
-        let end = (shape.padding.left + shape.input.width).saturating_sub(offset).div_ceil(stride);
-        let inside = start..end.min(shape.output.width).max(start);
-        // An absent term meets weights of zero: any elements will do, so it takes those of its neighbour in the pair.
-        Self { channel, kernel_column, origin, inside }
-    }
-
-    /// Column of the image that meets an output column which lies inside.
-    pub fn column(&self, stride: usize, position: usize) -> usize {
-        (position * stride).wrapping_add_signed(self.origin)
-    }
-
-    /// The element that meets an output column, zero in the padding.
-    pub fn element(&self, line: &[u32], stride: usize, position: usize) -> u32 {
-        if self.inside.contains(&position) { line[self.column(stride, position)] } else { 0 }
-    }
 }
 
 impl Convolution {
@@ -128,6 +85,8 @@ impl Convolution {
         let area = shape.output.height * shape.output.width;
         let threads = if parallel && shape.groups == 1 { rayon::current_num_threads() } else { 1 };
         let bands = shape.output.height.div_ceil(fitting).max(threads.min(area / SPLIT_FROM));
+        // As many for each thread.
+        let bands = if threads > 1 { bands.next_multiple_of(threads) } else { bands };
         let band_rows = shape.output.height.div_ceil(bands);
         let phase_rows = band_rows + reach;
         // An odd number of cache lines, so that the same place of many planes does not fall into the same cache set.
@@ -175,11 +134,15 @@ impl Convolution {
         self.shape.output.channels / self.shape.groups / self.instructions.rows()
     }
 
-    /// Adds `W * share` to `accumulators`.
-    pub fn add(&self, share: &[u32], accumulators: &mut [u32]) {
+    /// `accumulators = W * share + bias`.
+    pub fn apply(&self, bias: &RingBias, share: &[u32], accumulators: &mut [u32]) {
         let shape = &self.shape;
         let area = shape.output.height * shape.output.width;
         let (bands, per_group) = (shape.output.height.div_ceil(self.band_rows), shape.output.channels / shape.groups);
+        let channel_bias = match bias {
+            RingBias::PerChannel(bias) => Some(bias.as_slice()),
+            RingBias::PerElement(_) => None,
+        };
         // The pieces of all channels, ordered `[group][band][channel of the group]`.
         let mut pieces: Vec<&mut [u32]> = Vec::new();
         pieces.resize_with(shape.output.channels * bands, Default::default);
@@ -188,29 +151,39 @@ impl Convolution {
                 pieces[(channel / per_group * bands + band) * per_group + channel % per_group] = piece;
             }
         }
-        let units = self.units(&mut pieces, bands);
+        let units = self.units(channel_bias, &mut pieces, bands);
         if self.parallel {
             units.into_par_iter().for_each(|unit| self.run(unit, share));
         } else {
             units.into_iter().for_each(|unit| self.run(unit, share));
         }
+        if channel_bias.is_none() {
+            bias.add_to(shape.output, accumulators);
+        }
     }
 
     /// Splits the work for the threads: by groups and bands, and where these are too few by tiles.
-    fn units<'a, 'o>(&'a self, pieces: &'a mut [&'o mut [u32]], bands: usize) -> Vec<Unit<'a, 'o>> {
+    fn units<'a, 'o>(
+        &'a self,
+        bias: Option<&'a [u32]>,
+        pieces: &'a mut [&'o mut [u32]],
+        bands: usize,
+    ) -> Vec<Unit<'a, 'o>> {
+        let channels = self.shape.output.channels / self.shape.groups;
         let threads = if self.parallel { rayon::current_num_threads() } else { 1 };
         let parts = threads.div_ceil(self.shape.groups * bands).min(self.tiles.len());
         let per_part = self.tiles.len().div_ceil(parts);
         let mut units = Vec::with_capacity(self.shape.groups * bands * parts);
-        for (index, mut outputs) in pieces.chunks_mut(self.shape.output.channels / self.shape.groups).enumerate() {
+        for (index, mut outputs) in pieces.chunks_mut(channels).enumerate() {
             let (group, start) = (index / bands, index % bands * self.band_rows);
             let rows = start..(start + self.band_rows).min(self.shape.output.height);
+            let bias = bias.map(|bias| &bias[group * channels..][..channels]);
             for first in (0..self.tiles.len()).step_by(per_part) {
                 let tiles = first..(first + per_part).min(self.tiles.len());
-                let channels = self.tiles[tiles.clone()].iter().map(|tile| tile.rows).sum();
-                let (mine, others) = outputs.split_at_mut(channels);
+                let (mine, others) = outputs.split_at_mut(self.tiles[tiles.clone()].iter().map(|tile| tile.rows).sum());
                 outputs = others;
-                units.push(Unit { band: Band { layer: self, group, rows: rows.clone() }, tiles, outputs: mine });
+                let band = Band { layer: self, group, rows: rows.clone(), bias };
+                units.push(Unit { band, tiles, outputs: mine });
             }
         }
         units
@@ -218,80 +191,22 @@ impl Convolution {
 
     fn run(&self, unit: Unit<'_, '_>, share: &[u32]) {
         thread_local! {
-            /// Room for the planes of a band. Taken out while it is used, as rayon may start another unit meanwhile.
+            /// Room for the planes of a band, kept for the next: pages that were used before cost nothing. It holds parts
+            /// of the server's own share of the last layer, which alone is uniform. Taken out while it is used.
             static PLANES: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
         }
+        // Whole cache lines: the planes begin with one, so that many loads do not cross into the next.
         let length = self.planes.len() * self.plane_length + SLACK;
         let mut planes = PLANES.take();
-        if planes.len() < 2 * length {
-            planes.resize(2 * length, 0);
+        if planes.len() < 2 * length + LONGEST {
+            planes.resize(2 * length + LONGEST, 0);
         }
-        let (low, high) = planes[..2 * length].split_at_mut(length);
+        let skipped = planes.as_ptr().align_offset(4 * LONGEST).min(LONGEST);
+        let (low, high) = planes[skipped..][..2 * length].split_at_mut(length);
         self.instructions.lay_out(&unit.band, share, low, high);
-        self.instructions.convolve(&unit.band, unit.tiles, [low, high], unit.outputs);
+        let positions = unit.band.rows.len() * self.shape.output.width;
+        let pieces = Pieces::new(low, high, &self.offsets, positions + SLACK);
+        self.instructions.convolve(&unit.band, unit.tiles, pieces, unit.outputs);
         PLANES.set(planes);
     }
-}
-
-/// The planes of a group: pairs of channels, then pairs of columns of the last channel if their number is odd.
-fn planes(shape: &LinearShape) -> Vec<Plane> {
-    let channels = shape.channels_per_group();
-    let mut planes = Vec::new();
-    for first in (0..channels - channels % 2).step_by(2) {
-        for column in 0..shape.kernel[1] {
-            let taps = [first, first + 1].map(|channel| Tap::new(shape, channel, Some(column)));
-            planes.push(Plane { taps });
-        }
-    }
-    if channels % 2 == 1 {
-        for column in (0..shape.kernel[1]).step_by(2) {
-            let first = Tap::new(shape, channels - 1, Some(column));
-            let second = match column + 1 {
-                column if column < shape.kernel[1] => Tap::new(shape, channels - 1, Some(column)),
-                _ => Tap { kernel_column: None, ..first.clone() },
-            };
-            planes.push(Plane { taps: [first, second] });
-        }
-    }
-    planes
-}
-
-/// Tiles of `rows` channels, then smaller powers of two.
-fn tiles(channels: usize, rows: usize) -> Vec<Tile> {
-    let mut tiles = Vec::new();
-    let mut first = 0;
-    while first < channels {
-        let left = channels - first;
-        let rows = if left >= rows { rows } else { 1 << left.ilog2() };
-        tiles.push(Tile { first, rows });
-        first += rows;
-    }
-    tiles
-}
-
-/// The weights, ordered `[group][tile][pair of terms][row of the tile]`.
-fn pairs_of_weights(shape: &LinearShape, weights: &[i16], planes: &[Plane], tiles: &[Tile]) -> Vec<u32> {
-    let per_group = shape.output.channels / shape.groups;
-    let [kernel_rows, kernel_columns] = shape.kernel;
-    let per_channel = shape.channels_per_group() * kernel_rows * kernel_columns;
-    let mut pairs = Vec::with_capacity(shape.output.channels * planes.len() * kernel_rows);
-    for group in weights.chunks_exact(per_group * per_channel) {
-        for tile in tiles {
-            let rows = &group[tile.first * per_channel..][..tile.rows * per_channel];
-            for plane in planes {
-                for kernel_row in 0..kernel_rows {
-                    for weights in rows.chunks_exact(per_channel) {
-                        let [first, second] = [0, 1].map(|tap: usize| {
-                            let tap = &plane.taps[tap];
-                            tap.kernel_column.map_or(0, |column| {
-                                weights[(tap.channel * kernel_rows + kernel_row) * kernel_columns + column]
-                            })
-                        });
-                        pairs.push(u32::from(first as u16) | u32::from(second as u16) << 16);
-                    }
-                }
-            }
-        }
-    }
-    pairs
 }

@@ -8,8 +8,10 @@ use tacit_protocol::plan::{LinearShape, Padding};
 use zeroize::Zeroizing;
 
 use super::PARALLEL_FROM;
-use super::image::{high_halves, low_halves};
-use super::simd::{Instructions, LONGEST, Vectors};
+use super::halves::pair;
+use super::simd::Instructions;
+use super::vectors::{LONGEST, Vectors};
+use crate::parameters::RingBias;
 
 /// Rows whose sums are in registers at the same time.
 const BLOCK: usize = 4;
@@ -44,9 +46,8 @@ impl Matrix {
         let row_pairs = row_length.div_ceil(2).next_multiple_of(LONGEST);
         let mut pairs = Zeroizing::new(vec![0; shape.output.channels * row_pairs]);
         for (pairs, row) in pairs.chunks_exact_mut(row_pairs).zip(weights.chunks_exact(row_length)) {
-            for (pair, weights) in pairs.iter_mut().zip(row.chunks(2)) {
-                let second = weights.get(1).copied().unwrap_or(0);
-                *pair = u32::from(weights[0] as u16) | u32::from(second as u16) << 16;
+            for (place, weights) in pairs.iter_mut().zip(row.chunks(2)) {
+                *place = pair(weights[0], weights.get(1).copied().unwrap_or(0));
             }
         }
         Self { shape: *shape, instructions, row_pairs, weights: pairs }
@@ -57,12 +58,13 @@ impl Matrix {
         4 * self.weights.len()
     }
 
-    /// Adds `W * share` to `accumulators`.
-    pub fn add(&self, share: &[u32], accumulators: &mut [u32]) {
+    /// `accumulators = W * share + bias`.
+    pub fn apply(&self, bias: &RingBias, share: &[u32], accumulators: &mut [u32]) {
         thread_local! {
             /// Room for the columns. Taken out while it is used, as rayon may start another layer meanwhile.
             static COLUMNS: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
         }
+        bias.fill(self.shape.output, accumulators);
         let positions = self.shape.output.height * self.shape.output.width;
         let per_group = self.row_pairs * positions;
         let length = self.shape.groups * per_group;
@@ -124,7 +126,8 @@ impl Matrix {
 
 /// The elements that meet the weights at one output position, in the order of the weights.
 fn gather(shape: &LinearShape, channels: &[u32], position: usize, column: &mut Vec<u32>) {
-    let [top, left] = [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
+    let [top, left] =
+        [position / shape.output.width * shape.stride[0], position % shape.output.width * shape.stride[1]];
     for image in channels.chunks_exact(shape.input.height * shape.input.width) {
         for kernel_row in 0..shape.kernel[0] {
             let row = (top + kernel_row * shape.dilation[0]).checked_sub(shape.padding.top);
@@ -137,17 +140,15 @@ fn gather(shape: &LinearShape, channels: &[u32], position: usize, column: &mut V
     }
 }
 
-/// Splits elements into pairs of halves; a last one without a neighbour is paired with zero.
+/// Splits pairs of elements; a last one without a neighbour is paired with zero.
 #[inline(always)]
-pub(super) fn split<S: Copy>(_: S, elements: &[u32], low: &mut [u32], high: &mut [u32]) {
+pub(super) fn split<S: Vectors>(_: S, elements: &[u32], low: &mut [u32], high: &mut [u32]) {
     let (pairs, rest) = elements.as_chunks::<2>();
     for ((low, high), [first, second]) in low.iter_mut().zip(high.iter_mut()).zip(pairs) {
-        *low = low_halves(*first, *second);
-        *high = high_halves(*first, *second);
+        [*low, *high] = S::split(*first, *second);
     }
     if let [last] = rest {
-        low[pairs.len()] = low_halves(*last, 0);
-        high[pairs.len()] = high_halves(*last, 0);
+        [low[pairs.len()], high[pairs.len()]] = S::split(*last, 0);
     }
 }
 
@@ -181,19 +182,17 @@ fn add_rows<S: Vectors, const ROWS: usize>(
     sums: &mut [u32],
     step: usize,
 ) {
-    let mut low_sums = [simd.splat(0); ROWS];
-    let mut high_sums = [simd.splat(0); ROWS];
+    let mut products = [[simd.splat(0); 2]; ROWS];
     for at in (0..low.len()).step_by(S::LANES) {
-        let (low_elements, high_elements) = (simd.load(low, at), simd.load(high, at));
-        for row in 0..ROWS {
+        let elements = [simd.load(low, at), simd.load(high, at)];
+        for (row, products) in products.iter_mut().enumerate() {
             let weights = simd.load(weights, row * low.len() + at);
-            low_sums[row] = simd.add_products(low_sums[row], weights, low_elements);
-            high_sums[row] = simd.add_products(high_sums[row], weights, high_elements);
+            *products = simd.add_products(*products, weights, elements);
         }
     }
-    for row in 0..ROWS {
+    for (row, products) in products.iter().enumerate() {
         let mut lanes = [0; LONGEST];
-        simd.store(simd.join(low_sums[row], high_sums[row]), &mut lanes);
+        simd.store(simd.join(*products), &mut lanes);
         let sum = &mut sums[row * step];
         *sum = lanes.iter().fold(*sum, |sum, lane| sum.wrapping_add(*lane));
     }

@@ -3,15 +3,19 @@
 //! An element `x` of a share is split as `low + 2^16 high` with `low` a **signed** 16-bit number. The weights have 16
 //! bits, so each half takes one multiply-accumulate of 16-bit numbers into 32-bit sums, two at a time in each lane
 //! (`vpdpwssd`, `vpmaddwd`), and the result is `sum(low) + 2^16 sum(high)`, all modulo `2^32`. That is as many vector
-//! instructions for each product as plain `f32` inference needs, with weights of half the size.
+//! instructions for each product as plain `f32` inference needs, with weights of half the size. Processors without such
+//! instructions multiply whole elements. Which kernels run is found out at run time.
 //!
 //! Weights are brought into the order of the kernels once, when a model is prepared. Large layers are spread over threads.
 
 mod convolution;
+mod halves;
 mod image;
 mod matrix;
 mod simd;
+mod terms;
 mod tile;
+mod vectors;
 
 use std::fmt;
 
@@ -67,10 +71,9 @@ impl LinearKernel {
     pub fn apply(&self, share: &[u32], accumulators: &mut [u32]) {
         assert_eq!(share.len(), self.shape.input.elements(), "elements of the input");
         assert_eq!(accumulators.len(), self.shape.output.elements(), "elements of the output");
-        self.bias.fill(self.shape.output, accumulators);
         match &self.weights {
-            Weights::Convolution(convolution) => convolution.add(share, accumulators),
-            Weights::Matrix(matrix) => matrix.add(share, accumulators),
+            Weights::Convolution(convolution) => convolution.apply(&self.bias, share, accumulators),
+            Weights::Matrix(matrix) => matrix.apply(&self.bias, share, accumulators),
         }
     }
 

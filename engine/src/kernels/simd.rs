@@ -1,4 +1,4 @@
-//! Vectors of 32-bit elements, and the kernels compiled for each instruction set that has them.
+//! The kernels, compiled for each instruction set.
 //!
 //! The kernels are written once, generic over [`Vectors`], and compiled three times: portable, for AVX2 and for AVX-512
 //! with VNNI. Which one runs is found out at run time. A value of a type that implements [`Vectors`] exists only where the
@@ -9,100 +9,18 @@
 use std::arch::x86_64::*;
 
 use super::convolution::Band;
+#[cfg(target_arch = "x86_64")]
+use super::halves::{ROUND, high_halves, low_halves};
+use super::vectors::{Portable, Vectors};
 use super::{image, matrix, tile};
-
-/// Elements of the longest vector.
-pub(super) const LONGEST: usize = 16;
-
-/// Operations on vectors whose 32-bit lanes are elements of the ring or pairs of signed 16-bit integers.
-pub(super) trait Vectors: Copy {
-    /// A vector of [`Vectors::LANES`] lanes.
-    type Vector: Copy;
-
-    /// Lanes of 32 bits.
-    const LANES: usize;
-
-    /// Rows of weights that meet one vector of elements at a time: as many as the registers hold sums of.
-    const ROWS: usize;
-
-    /// All lanes `element`.
-    fn splat(self, element: u32) -> Self::Vector;
-
-    /// The elements from `from[at]` on. Panics if they are not all there.
-    fn load(self, from: &[u32], at: usize) -> Self::Vector;
-
-    /// Writes the elements to the beginning of `to`. Panics if it is too short.
-    fn store(self, vector: Self::Vector, to: &mut [u32]);
-
-    /// In each lane `sum + left[0] right[0] + left[1] right[1]`, the factors being pairs.
-    fn add_products(self, sum: Self::Vector, left: Self::Vector, right: Self::Vector) -> Self::Vector;
-
-    /// In each lane `low + 2^16 high`.
-    fn join(self, low: Self::Vector, high: Self::Vector) -> Self::Vector;
-
-    /// In each lane `left + right`.
-    fn add(self, left: Self::Vector, right: Self::Vector) -> Self::Vector;
-}
-
-/// Portable code.
-#[derive(Clone, Copy, Debug)]
-struct Portable;
-
-impl Vectors for Portable {
-    type Vector = [u32; 4];
-
-    const LANES: usize = 4;
-    const ROWS: usize = 4;
-
-    #[inline(always)]
-    fn splat(self, element: u32) -> Self::Vector {
-        [element; 4]
-    }
-
-    #[inline(always)]
-    fn load(self, from: &[u32], at: usize) -> Self::Vector {
-        let from = &from[at..][..4];
-        [from[0], from[1], from[2], from[3]]
-    }
-
-    #[inline(always)]
-    fn store(self, vector: Self::Vector, to: &mut [u32]) {
-        to[..4].copy_from_slice(&vector);
-    }
-
-    #[inline(always)]
-    fn add_products(self, mut sum: Self::Vector, left: Self::Vector, right: Self::Vector) -> Self::Vector {
-        for lane in 0..4 {
-            let first = i32::from(left[lane] as i16).wrapping_mul(i32::from(right[lane] as i16));
-            let second = (left[lane] as i32 >> 16).wrapping_mul(right[lane] as i32 >> 16);
-            sum[lane] = sum[lane].wrapping_add(first.wrapping_add(second) as u32);
-        }
-        sum
-    }
-
-    #[inline(always)]
-    fn join(self, mut low: Self::Vector, high: Self::Vector) -> Self::Vector {
-        for lane in 0..4 {
-            low[lane] = low[lane].wrapping_add(high[lane] << 16);
-        }
-        low
-    }
-
-    #[inline(always)]
-    fn add(self, mut left: Self::Vector, right: Self::Vector) -> Self::Vector {
-        for lane in 0..4 {
-            left[lane] = left[lane].wrapping_add(right[lane]);
-        }
-        left
-    }
-}
 
 /// Implements [`Vectors`] for a type of instructions that exists only where they were detected.
 macro_rules! vectors {
     (
         $(#[$attribute:meta])* $name:ident: $vector:ty, $lanes:literal lanes, $rows:literal rows, splat $splat:ident,
-        load $load:ident, store $store:ident, add $add:ident, shift $shift:ident,
-        add_products |$sum:ident, $left:ident, $right:ident| $products:expr
+        load $load:ident, store $store:ident, add $add:ident, shift $shift:ident, down $down:ident,
+        add_products |$sum:ident, $left:ident, $right:ident| $products:expr,
+        odd_from |$even:ident, $odd:ident| $blend:expr
     ) => {
         $(#[$attribute])*
         #[cfg(target_arch = "x86_64")]
@@ -137,21 +55,34 @@ macro_rules! vectors {
             }
 
             #[inline(always)]
-            fn add_products(self, $sum: $vector, $left: $vector, $right: $vector) -> $vector {
-                // SAFETY: a value of this type exists only where the instructions do.
-                unsafe { $products }
+            fn split(first: u32, second: u32) -> [u32; 2] {
+                [low_halves(first, second), high_halves(first, second)]
             }
 
             #[inline(always)]
-            fn join(self, low: $vector, high: $vector) -> $vector {
+            fn split_lanes(self, first: $vector, second: $vector) -> [$vector; 2] {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe {
+                    let blend = |$even: $vector, $odd: $vector| $blend;
+                    let round = $splat(ROUND as i32);
+                    let (low, high) = ($shift::<16>(second), $down::<16>($add(first, round)));
+                    [blend(first, low), blend(high, $add(second, round))]
+                }
+            }
+
+            #[inline(always)]
+            fn add_products(self, sums: [$vector; 2], weights: $vector, elements: [$vector; 2]) -> [$vector; 2] {
+                // SAFETY: a value of this type exists only where the instructions do.
+                unsafe {
+                    let add = |$sum: $vector, $left: $vector, $right: $vector| $products;
+                    [add(sums[0], weights, elements[0]), add(sums[1], weights, elements[1])]
+                }
+            }
+
+            #[inline(always)]
+            fn join(self, [low, high]: [$vector; 2]) -> $vector {
                 // SAFETY: a value of this type exists only where the instructions do.
                 unsafe { $add(low, $shift::<16>(high)) }
-            }
-
-            #[inline(always)]
-            fn add(self, left: $vector, right: $vector) -> $vector {
-                // SAFETY: a value of this type exists only where the instructions do.
-                unsafe { $add(left, right) }
             }
         }
     };
@@ -160,15 +91,49 @@ macro_rules! vectors {
 vectors! {
     /// AVX2: 16 registers.
     Avx2: __m256i, 8 lanes, 4 rows, splat _mm256_set1_epi32,
-    load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32,
-    add_products |sum, left, right| _mm256_add_epi32(sum, _mm256_madd_epi16(left, right))
+    load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32, down _mm256_srli_epi32,
+    add_products |sum, left, right| _mm256_add_epi32(sum, _mm256_madd_epi16(left, right)),
+    odd_from |even, odd| _mm256_blend_epi16::<0b1010_1010>(even, odd)
 }
 
 vectors! {
     /// AVX-512 with VNNI: 32 registers.
     Avx512: __m512i, 16 lanes, 8 rows, splat _mm512_set1_epi32,
-    load _mm512_loadu_si512, store _mm512_storeu_si512, add _mm512_add_epi32, shift _mm512_slli_epi32,
-    add_products |sum, left, right| _mm512_dpwssd_epi32(sum, left, right)
+    load _mm512_loadu_si512, store _mm512_storeu_si512, add _mm512_add_epi32, shift _mm512_slli_epi32, down _mm512_srli_epi32,
+    add_products |sum, left, right| _mm512_dpwssd_epi32(sum, left, right),
+    odd_from |even, odd| _mm512_mask_blend_epi16(0xaaaa_aaaa, even, odd)
+}
+
+/// The elements that meet the terms of a sum: for each term an equally long piece of the low and of the high halves.
+#[derive(Clone, Copy)]
+pub(super) struct Pieces<'a> {
+    low: &'a [u32],
+    high: &'a [u32],
+    /// Where each piece begins; none is followed by less than `length` elements.
+    offsets: &'a [usize],
+    length: usize,
+}
+
+impl<'a> Pieces<'a> {
+    /// Panics if the pieces are not inside of the halves.
+    pub(super) fn new(low: &'a [u32], high: &'a [u32], offsets: &'a [usize], length: usize) -> Self {
+        let available = low.len().min(high.len());
+        assert!(offsets.iter().all(|offset| offset.checked_add(length).is_some_and(|end| end <= available)), "pieces");
+        Self { low, high, offsets, length }
+    }
+
+    /// `length` elements of each piece, those from `position` on. Panics if the pieces are shorter.
+    #[inline(always)]
+    pub(super) fn at(self, position: usize, length: usize) -> impl Iterator<Item = [&'a [u32]; 2]> {
+        assert!(position.checked_add(length).is_some_and(|end| end <= self.length), "elements of a piece");
+        self.offsets.iter().map(move |offset| {
+            // SAFETY: `offset + self.length` is at most the length of both, and `position + length` at most `self.length`.
+            unsafe {
+                let range = offset.unchecked_add(position)..offset.unchecked_add(position).unchecked_add(length);
+                [self.low.get_unchecked(range.clone()), self.high.get_unchecked(range)]
+            }
+        })
+    }
 }
 
 /// The instruction set that the kernels are compiled for. A value exists only where the processor has it.
@@ -281,7 +246,7 @@ kernels! {
     fn lay_out(band: &Band<'_>, share: &[u32], low: &mut [u32], high: &mut [u32]) = image::lay_out;
 
     /// Adds the products of a band: `outputs` are its pieces of the channels from `first_tile` on.
-    fn convolve(band: &Band<'_>, tiles: std::ops::Range<usize>, planes: [&[u32]; 2], outputs: &mut [&mut [u32]])
+    fn convolve(band: &Band<'_>, tiles: std::ops::Range<usize>, pieces: Pieces<'_>, outputs: &mut [&mut [u32]])
         = tile::convolve;
 
     /// Splits elements into pairs of halves.

@@ -6,20 +6,8 @@ use crate::test_support::{Numbers, convolution, linear_shapes};
 use proptest::prelude::*;
 
 /// Elements at which the halves change sign or wrap.
-const EDGES: [u32; 12] = [
-    0,
-    1,
-    0x7fff,
-    0x8000,
-    0x8001,
-    0xffff,
-    0x1_0000,
-    0x7fff_7fff,
-    0x7fff_8000,
-    0x8000_0000,
-    0x8000_8000,
-    0xffff_ffff,
-];
+const EDGES: [u32; 12] =
+    [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1_0000, 0x7fff_7fff, 0x7fff_8000, 0x8000_0000, 0x8000_8000, 0xffff_ffff];
 
 /// Weights at which products or sums of two wrap.
 const EDGE_WEIGHTS: [i16; 6] = [i16::MIN, -i16::MAX, i16::MAX, -1, 0, 1];
@@ -101,10 +89,8 @@ fn every_edge_of_an_element_meets_every_edge_of_a_weight() {
 
 #[test]
 fn long_sums_of_extremes_wrap_as_they_should() {
-    for shape in [
-        LinearShape::fully_connected(4099, 5),
-        convolution([257, 6, 6], 9, [3, 3], [1, 1], [1; 4], [1, 1], 1),
-    ] {
+    for shape in [LinearShape::fully_connected(4099, 5), convolution([257, 6, 6], 9, [3, 3], [1, 1], [1; 4], [1, 1], 1)]
+    {
         for (element, weight) in [(0x8000_8000, i16::MIN), (0x7fff_8000, i16::MIN), (u32::MAX, i16::MAX)] {
             let bias = RingBias::PerChannel(vec![u32::MAX; shape.output.channels]);
             let parameters = LinearParameters { weights: vec![weight; shape.weight_count()], bias };
@@ -132,7 +118,7 @@ fn layers_that_are_spread_over_threads_equal_their_definition() {
         // One band, split by output channels.
         convolution([128, 8, 8], 77, [3, 3], [1, 1], [1; 4], [1, 1], 1),
         // Many groups.
-        convolution([72, 80, 80], 72, [3, 3], [1, 1], [1; 4], [1, 1], 72),
+        convolution([72, 84, 84], 72, [3, 3], [1, 1], [1; 4], [1, 1], 72),
         LinearShape::fully_connected(3001, 1501),
         convolution([512, 2, 2], 257, [3, 3], [1, 1], [1; 4], [1, 1], 1),
     ]

@@ -6,111 +6,133 @@
 use std::ops::Range;
 
 use super::convolution::Band;
-use super::simd::Vectors;
+use super::simd::Pieces;
+use super::terms::Tile;
+use super::vectors::{LONGEST, Vectors};
 
 /// Bytes of weights that should stay in the second-level cache while the positions of a band pass.
 const WEIGHTS_AT_ONCE: usize = 128 << 10;
 
-/// Adds the products of the tiles `tiles` of a band's group to `outputs`, the band's pieces of their channels.
+/// What a tile multiplies, and what it adds.
+#[derive(Clone, Copy)]
+struct Factors<'a> {
+    /// Pairs of weights, ordered `[pair of terms][row]`.
+    weights: &'a [u32],
+    pieces: Pieces<'a>,
+    /// Bias of each row, unless it is added later.
+    bias: Option<&'a [u32]>,
+}
+
+impl Band<'_> {
+    #[inline(always)]
+    fn factors<'a>(&'a self, tile: usize, pieces: Pieces<'a>) -> Factors<'a> {
+        let Tile { first, rows } = self.layer.tiles[tile];
+        let bias = self.bias.map(|bias| &bias[first..][..rows]);
+        Factors { weights: self.layer.tile_weights(self.group, tile), pieces, bias }
+    }
+}
+
+/// Writes the products of the tiles `tiles` of a band's group to `outputs`, the band's pieces of their channels.
 #[inline(always)]
 pub(super) fn convolve<S: Vectors>(
     simd: S,
     band: &Band<'_>,
     tiles: Range<usize>,
-    planes: [&[u32]; 2],
+    pieces: Pieces<'_>,
     outputs: &mut [&mut [u32]],
 ) {
     let layer = band.layer;
     let full = tiles.start.min(layer.full_tiles())..tiles.end.min(layer.full_tiles());
     let at_once = (WEIGHTS_AT_ONCE / (4 * S::ROWS * layer.offsets.len())).max(1);
     let (full_outputs, mut rest_outputs) = outputs.split_at_mut(full.len() * S::ROWS);
-    let groups = full_outputs.chunks_mut(at_once * S::ROWS);
-    for (first, outputs) in full.clone().step_by(at_once).zip(groups) {
+    let parts = full_outputs.chunks_mut(at_once * S::ROWS);
+    for (first, outputs) in full.clone().step_by(at_once).zip(parts) {
         // Positions outside, tiles inside: the elements that a tile reads stay in the first-level cache for the next.
         for position in (0..outputs[0].len()).step_by(S::LANES) {
             for (tile, outputs) in outputs.chunks_exact_mut(S::ROWS).enumerate() {
-                let weights = layer.tile_weights(band.group, first + tile);
+                let factors = band.factors(first + tile, pieces);
                 match S::ROWS {
-                    8 => add_tile::<S, 8, 1>(simd, weights, &layer.offsets, planes, position, outputs),
-                    _ => add_tile::<S, 4, 1>(simd, weights, &layer.offsets, planes, position, outputs),
+                    8 => write_tile::<S, 8, 1>(simd, factors, position, outputs),
+                    _ => write_tile::<S, 4, 1>(simd, factors, position, outputs),
                 }
             }
         }
     }
     for tile in full.end..tiles.end {
-        let weights = layer.tile_weights(band.group, tile);
+        let factors = band.factors(tile, pieces);
         let (outputs, others) = rest_outputs.split_at_mut(layer.tiles[tile].rows);
         rest_outputs = others;
         match (S::ROWS, outputs.len()) {
-            (8, 4) => add_rows::<S, 4, 2>(simd, weights, &layer.offsets, planes, outputs),
-            (8, 2) => add_rows::<S, 2, 4>(simd, weights, &layer.offsets, planes, outputs),
-            (8, _) => add_rows::<S, 1, 8>(simd, weights, &layer.offsets, planes, outputs),
-            (_, 2) => add_rows::<S, 2, 2>(simd, weights, &layer.offsets, planes, outputs),
-            _ => add_rows::<S, 1, 4>(simd, weights, &layer.offsets, planes, outputs),
+            (8, 4) => write_rows::<S, 4, 2>(simd, factors, outputs),
+            (8, 2) => write_rows::<S, 2, 4>(simd, factors, outputs),
+            (8, _) => write_rows::<S, 1, 8>(simd, factors, outputs),
+            (_, 2) => write_rows::<S, 2, 2>(simd, factors, outputs),
+            _ => write_rows::<S, 1, 4>(simd, factors, outputs),
         }
     }
 }
 
-/// Adds the products of one tile at all positions.
+/// Writes the products of one tile at all positions.
 #[inline(always)]
-fn add_rows<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
+fn write_rows<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
     simd: S,
-    weights: &[u32],
-    offsets: &[usize],
-    planes: [&[u32]; 2],
+    factors: Factors<'_>,
     outputs: &mut [&mut [u32]],
 ) {
     for position in (0..outputs[0].len()).step_by(COLUMNS * S::LANES) {
-        add_tile::<S, ROWS, COLUMNS>(simd, weights, offsets, planes, position, outputs);
+        write_tile::<S, ROWS, COLUMNS>(simd, factors, position, outputs);
     }
 }
 
-/// Adds the products of `ROWS` rows of weights and `COLUMNS` vectors of positions from `position` on.
+/// Writes the products of `ROWS` rows of weights and `COLUMNS` vectors of positions from `position` on.
 #[inline(always)]
-fn add_tile<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
+fn write_tile<S: Vectors, const ROWS: usize, const COLUMNS: usize>(
     simd: S,
-    weights: &[u32],
-    offsets: &[usize],
-    [low, high]: [&[u32]; 2],
+    factors: Factors<'_>,
     position: usize,
     outputs: &mut [&mut [u32]],
 ) {
-    let mut low_sums = [[simd.splat(0); COLUMNS]; ROWS];
-    let mut high_sums = [[simd.splat(0); COLUMNS]; ROWS];
-    for (weights, offset) in weights.as_chunks::<ROWS>().0.iter().zip(offsets) {
-        let mut low_elements = [simd.splat(0); COLUMNS];
-        let mut high_elements = [simd.splat(0); COLUMNS];
-        for column in 0..COLUMNS {
-            low_elements[column] = simd.load(low, offset + position + column * S::LANES);
-            high_elements[column] = simd.load(high, offset + position + column * S::LANES);
+    let mut sums = [[[simd.splat(0); 2]; COLUMNS]; ROWS];
+    if let Some(bias) = factors.bias {
+        for (sums, bias) in sums.iter_mut().zip(&bias[..ROWS]) {
+            *sums = [[simd.splat(*bias), simd.splat(0)]; COLUMNS];
+        }
+    }
+    let pieces = factors.pieces.at(position, COLUMNS * S::LANES);
+    for (weights, [low, high]) in factors.weights.as_chunks::<ROWS>().0.iter().zip(pieces) {
+        let mut elements = [[simd.splat(0); 2]; COLUMNS];
+        for (column, elements) in elements.iter_mut().enumerate() {
+            *elements = [simd.load(low, column * S::LANES), simd.load(high, column * S::LANES)];
         }
         for row in 0..ROWS {
             let weights = simd.splat(weights[row]);
             for column in 0..COLUMNS {
-                low_sums[row][column] = simd.add_products(low_sums[row][column], weights, low_elements[column]);
-                high_sums[row][column] = simd.add_products(high_sums[row][column], weights, high_elements[column]);
+                sums[row][column] = simd.add_products(sums[row][column], weights, elements[column]);
             }
         }
     }
+    let mut joined = [[simd.splat(0); COLUMNS]; ROWS];
     for row in 0..ROWS {
-        let output = &mut outputs[row][position..];
         for column in 0..COLUMNS {
-            let sum = simd.join(low_sums[row][column], high_sums[row][column]);
-            let start = (column * S::LANES).min(output.len());
-            add_to(simd, sum, &mut output[start..]);
+            joined[row][column] = simd.join(sums[row][column]);
         }
     }
-}
-
-/// Adds the lanes of `sum` to the first elements of `output`, as many as there are.
-#[inline(always)]
-fn add_to<S: Vectors>(simd: S, sum: S::Vector, output: &mut [u32]) {
-    if output.len() >= S::LANES {
-        let before = simd.load(output, 0);
-        simd.store(simd.add(before, sum), output);
+    let left = outputs[0].len() - position;
+    if left >= COLUMNS * S::LANES {
+        for row in 0..ROWS {
+            let output = &mut outputs[row][position..];
+            for column in 0..COLUMNS {
+                simd.store(joined[row][column], &mut output[column * S::LANES..]);
+            }
+        }
     } else {
-        let mut lanes = [0; super::simd::LONGEST];
-        simd.store(sum, &mut lanes);
-        output.iter_mut().zip(lanes).for_each(|(output, sum)| *output = output.wrapping_add(sum));
+        let mut lanes = [[0; LONGEST]; COLUMNS];
+        for row in 0..ROWS {
+            for column in 0..COLUMNS {
+                simd.store(joined[row][column], &mut lanes[column]);
+            }
+            let sums = lanes.iter().flat_map(|lanes| &lanes[..S::LANES]);
+            outputs[row][position..].iter_mut().zip(sums).for_each(|(output, sum)| *output = *sum);
+        }
     }
 }

@@ -3,10 +3,11 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tacit_engine::{Answer, CompileOptions};
+use tacit_protocol::plan::Transfers;
 
-use super::named;
+use super::values::named;
 
 /// Fewest and most bits that a ReLU may compare: fewer say nothing of a value, more no value has.
 const COMPARED_BITS: RangeInclusive<i64> = 4..=30;
@@ -29,6 +30,28 @@ pub struct CompileArguments {
           default_value_t = CompileOptions::default().comparison_round_trips,
           value_parser = clap::value_parser!(u32).range(2..=3))]
     pub comparison_round_trips: u32,
+    /// How oblivious transfers are made: soft-spoken rests on AES alone, silent also on learning parity with noise and
+    /// sends an eighth of the bytes.
+    #[arg(long, env = "TACIT_TRANSFERS", value_enum, default_value_t = TransferKind::SoftSpoken)]
+    pub transfers: TransferKind,
+}
+
+/// How oblivious transfers are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransferKind {
+    /// SoftSpokenOT.
+    SoftSpoken,
+    /// The silent extension.
+    Silent,
+}
+
+impl From<TransferKind> for Transfers {
+    fn from(kind: TransferKind) -> Self {
+        match kind {
+            TransferKind::SoftSpoken => Self::SoftSpoken,
+            TransferKind::Silent => Self::Silent,
+        }
+    }
 }
 
 impl CompileArguments {
@@ -39,6 +62,7 @@ impl CompileArguments {
             head_room_bits: self.head_room,
             compared_bits: self.compared_bits,
             comparison_round_trips: self.comparison_round_trips,
+            transfers: self.transfers.into(),
             input_range: range.map(|InputRange { low, high }| (low, high)),
             answer: if class_only { Answer::Class } else { Answer::Logits },
             ..CompileOptions::default()

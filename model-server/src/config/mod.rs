@@ -3,21 +3,22 @@
 //! Every error names the flag that it comes from.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tacit_engine::CompileOptions;
-use tacit_proto::limits::NAME_BYTES;
 
 use crate::limits::Limits;
 
 mod compile;
+mod values;
 
 pub use compile::{CompileArguments, InputRange, NamedRange};
+pub use values::NamedFile;
+use values::{byte_count, check_file, listen_address};
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,36 +160,6 @@ pub struct HealthcheckArguments {
     pub timeout: u64,
 }
 
-/// `NAME=FILE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedFile {
-    /// Name of a model, 1 to 256 bytes.
-    pub name: String,
-    /// Path of a file.
-    pub file: PathBuf,
-}
-
-/// The two sides of the first `=`, of which the left one is the name of a model.
-fn named<'a>(text: &'a str, expected: &str) -> Result<(String, &'a str), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("expected {expected}"))?;
-    if name.is_empty() || name.len() > NAME_BYTES {
-        return Err(format!("the name must be 1 to {NAME_BYTES} bytes long"));
-    }
-    Ok((name.to_owned(), value))
-}
-
-impl FromStr for NamedFile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, file) = named(text, "NAME=FILE")?;
-        if file.is_empty() {
-            return Err("the file is missing after the '='".to_owned());
-        }
-        Ok(Self { name, file: PathBuf::from(file) })
-    }
-}
-
 /// A model to load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSource {
@@ -292,45 +263,6 @@ impl InspectArguments {
     /// How the network is compiled.
     pub fn options(&self) -> CompileOptions {
         self.compile.options(self.class_only, self.input_range)
-    }
-}
-
-fn check_file(flag: &'static str, path: &Path) -> Result<(), ConfigError> {
-    let problem = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => return Ok(()),
-        Ok(_) => format!("{} is not a file", path.display()),
-        Err(error) => format!("{}: {error}", path.display()),
-    };
-    Err(ConfigError::new(flag, problem))
-}
-
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let resolved = text.to_socket_addrs();
-    resolved
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| "expected ADDR:PORT, for example 127.0.0.1:7600".to_owned())
-}
-
-/// Bytes, with an optional decimal or binary unit.
-fn byte_count(text: &str) -> Result<usize, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let unit: usize = match unit.trim() {
-        "" | "B" => 1,
-        "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        other => return Err(format!("unknown unit {other:?}; use KB, MB, GB, KiB, MiB or GiB")),
-    };
-    let number: usize = number.parse().map_err(|_| "expected a whole number, for example 256MB".to_owned())?;
-    match number.checked_mul(unit) {
-        Some(0) => Err("must be more than 0".to_owned()),
-        Some(bytes) => Ok(bytes),
-        None => Err("too large".to_owned()),
     }
 }
 

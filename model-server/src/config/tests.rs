@@ -1,3 +1,5 @@
+use tacit_protocol::plan::Transfers;
+
 use super::*;
 
 use tacit_engine::Answer;
@@ -63,17 +65,29 @@ fn models_are_compiled_as_asked() {
     let models = format!("a={path};b={path};c={path}");
     let arguments = [
         &["--listen", "127.0.0.1:0", "--model", &models, "--class-only", "a", "--class-only", "c"][..],
-        &["--input-range", "b=-1.5:2", "--head-room", "3", "--compared-bits", "15", "--comparison-round-trips", "3"],
+        &[
+            "--input-range",
+            "b=-1.5:2",
+            "--head-room",
+            "3",
+            "--compared-bits",
+            "15",
+            "--comparison-round-trips",
+            "3",
+            "--transfers",
+            "silent",
+        ],
     ];
     let models = parse(&arguments.concat()).unwrap().into_config().unwrap().models;
     let answers: Vec<Answer> = models.iter().map(|model| model.options.answer).collect();
     assert_eq!(answers, [Answer::Class, Answer::Logits, Answer::Class]);
     let ranges: Vec<Option<(f32, f32)>> = models.iter().map(|model| model.options.input_range).collect();
     assert_eq!(ranges, [None, Some((-1.5, 2.0)), None]);
-    for CompileOptions { head_room_bits, compared_bits, comparison_round_trips, .. } in
+    for CompileOptions { head_room_bits, compared_bits, comparison_round_trips, transfers, .. } in
         models.iter().map(|model| &model.options)
     {
         assert_eq!((*head_room_bits, *compared_bits, *comparison_round_trips), (3, 15, 3));
+        assert_eq!(*transfers, Transfers::Silent);
     }
 }
 

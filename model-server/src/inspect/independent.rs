@@ -52,7 +52,8 @@ struct LayerComparison {
     values: usize,
 }
 
-/// What one sample does at each node, and in the end.
+/// What one sample does at each node, and in the end. Integers wrap at 32 bits: a value that is three to five times the bound
+/// of a node of 31 bits looks small, which others of the same sample that are nearer to the bound, and its logits, give away.
 struct Observation {
     /// Largest absolute value of each node.
     magnitudes: Vec<u32>,
@@ -164,12 +165,14 @@ fn largest_index(values: &[f32]) -> usize {
 
 impl Display for Comparison {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "head-room in bits    calibration   independent   larger values than in calibration")?;
-        for layer in &self.layers {
-            let name = format!("{:>3} {}", layer.node, layer.name);
+        let names: Vec<String> = self.layers.iter().map(|layer| format!("{:>3} {}", layer.node, layer.name)).collect();
+        let title = "head-room in bits";
+        let width = names.iter().map(|name| name.chars().count()).fold(title.len(), usize::max);
+        writeln!(formatter, "{title:<width$}  calibration  independent  larger values than in calibration")?;
+        for (layer, name) in self.layers.iter().zip(names) {
             writeln!(
                 formatter,
-                "{name:<20}  {:>10.2}  {:>12.2}   {} of {}",
+                "{name:<width$}  {:>11.2}  {:>11.2}  {} of {}",
                 layer.calibration_head_room, layer.independent_head_room, layer.values_beyond, layer.values
             )?;
         }

@@ -72,7 +72,7 @@ async fn preprocessing_out_of_order() {
     let server = TestServer::start().await;
     let client = server.client().await;
     let opened = || PreprocessRequest::Open(open(&client));
-    let setup = || PreprocessRequest::OtSetup(OtSetup { base_sender: vec![] });
+    let setup = || PreprocessRequest::OtSetup(OtSetup { base_sender: vec![], preparation: vec![] });
     let step = |kind, node, offset| PreprocessRequest::Step(piece(kind, node, offset, 16));
     let cases = [
         vec![setup()],

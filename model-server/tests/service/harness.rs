@@ -10,6 +10,7 @@ use tacit_proto::{Reason, pb};
 use tacit_protocol::he::{NativeBackend, PreparedLinear, choose_packing};
 use tacit_protocol::plan::{
     InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
+    Transfers,
 };
 use tacit_protocol::session::{
     ClientSession, OnlineProgress, OnlineRequest, PreprocessClient, PreprocessRequest, ServerModel,
@@ -69,6 +70,7 @@ impl SmallModel {
                 labels: vec![],
                 function: OutputFunction::Identity,
             },
+            transfers: Transfers::SoftSpoken,
         };
         plan.validate().unwrap();
         Arc::new(Self {

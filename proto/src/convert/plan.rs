@@ -1,6 +1,6 @@
 //! The plan, its nodes, and its digest.
 
-use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest};
+use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest, Transfers};
 
 use super::check::{array, bits, dimensions, finite, known, length, narrow, narrow_all, out_of_range, required};
 use super::linear::{shape, shape_to_wire};
@@ -128,7 +128,11 @@ impl TryFrom<pb::Plan> for Plan {
                 node_from_wire(index, node).map_err(|error| error.within(format_args!("nodes[{index}]")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let plan = Self { input, nodes, output };
+        let transfers = match known::<pb::Transfers>("transfers", wire.transfers)? {
+            pb::Transfers::SoftSpoken => Transfers::SoftSpoken,
+            pb::Transfers::Silent => Transfers::Silent,
+        };
+        let plan = Self { input, nodes, output, transfers };
         plan.validate().map_err(|error| ConvertError::new("plan", error.into()))?;
         Ok(plan)
     }
@@ -144,7 +148,16 @@ impl TryFrom<&Plan> for pb::Plan {
             .enumerate()
             .map(|(index, node)| node_to_wire(node).map_err(|error| error.within(format_args!("nodes[{index}]"))))
             .collect::<Result<_, _>>()?;
-        Ok(Self { input: Some((&plan.input).try_into()?), nodes, output: Some((&plan.output).try_into()?) })
+        let transfers = match plan.transfers {
+            Transfers::SoftSpoken => pb::Transfers::SoftSpoken,
+            Transfers::Silent => pb::Transfers::Silent,
+        };
+        Ok(Self {
+            input: Some((&plan.input).try_into()?),
+            nodes,
+            output: Some((&plan.output).try_into()?),
+            transfers: transfers.into(),
+        })
     }
 }
 

@@ -88,6 +88,11 @@ impl From<Open> for pb::Open {
     }
 }
 
+fn preparation(bytes: Vec<u8>) -> Result<Vec<u8>, ConvertError> {
+    length("preparation", bytes.len(), 0..=limits::PREPARATION_BYTES)?;
+    Ok(bytes)
+}
+
 impl TryFrom<pb::Accept> for Accept {
     type Error = ConvertError;
 
@@ -95,13 +100,14 @@ impl TryFrom<pb::Accept> for Accept {
         Ok(Self {
             base_sender: base_transfer("base_sender", wire.base_sender)?,
             base_receiver: base_transfer("base_receiver", wire.base_receiver)?,
+            preparation: preparation(wire.preparation)?,
         })
     }
 }
 
 impl From<Accept> for pb::Accept {
     fn from(accept: Accept) -> Self {
-        Self { base_sender: accept.base_sender, base_receiver: accept.base_receiver }
+        Self { base_sender: accept.base_sender, base_receiver: accept.base_receiver, preparation: accept.preparation }
     }
 }
 
@@ -109,13 +115,16 @@ impl TryFrom<pb::OtSetup> for OtSetup {
     type Error = ConvertError;
 
     fn try_from(wire: pb::OtSetup) -> Result<Self, ConvertError> {
-        Ok(Self { base_sender: base_transfer("base_sender", wire.base_sender)? })
+        Ok(Self {
+            base_sender: base_transfer("base_sender", wire.base_sender)?,
+            preparation: preparation(wire.preparation)?,
+        })
     }
 }
 
 impl From<OtSetup> for pb::OtSetup {
     fn from(setup: OtSetup) -> Self {
-        Self { base_sender: setup.base_sender }
+        Self { base_sender: setup.base_sender, preparation: setup.preparation }
     }
 }
 
@@ -181,6 +190,7 @@ impl TryFrom<pb::PreprocessRequest> for PreprocessRequest {
             Payload::MaskCiphertexts(wire) => step(MessageKind::MaskCiphertexts, wire),
             Payload::ShareChoices(wire) => step(MessageKind::ShareChoices, wire),
             Payload::ClientCorrections(wire) => step(MessageKind::ClientCorrections, wire),
+            Payload::ClientPreparation(wire) => step(MessageKind::ClientPreparation, wire),
         }
     }
 }
@@ -200,6 +210,7 @@ impl TryFrom<PreprocessRequest> for pb::PreprocessRequest {
                     MessageKind::MaskCiphertexts => Payload::MaskCiphertexts(piece),
                     MessageKind::ShareChoices => Payload::ShareChoices(piece),
                     MessageKind::ClientCorrections => Payload::ClientCorrections(piece),
+                    MessageKind::ClientPreparation => Payload::ClientPreparation(piece),
                     other => return Err(direction(other)),
                 }
             }
@@ -223,6 +234,7 @@ impl TryFrom<pb::PreprocessResponse> for PreprocessResponse {
             }
             Payload::LinearResponses(wire) => step(MessageKind::LinearResponses, wire),
             Payload::ServerCorrelations(wire) => step(MessageKind::ServerCorrelations, wire),
+            Payload::ServerPreparation(wire) => step(MessageKind::ServerPreparation, wire),
         }
     }
 }
@@ -241,6 +253,7 @@ impl TryFrom<PreprocessResponse> for pb::PreprocessResponse {
                 match kind {
                     MessageKind::LinearResponses => Payload::LinearResponses(piece),
                     MessageKind::ServerCorrelations => Payload::ServerCorrelations(piece),
+                    MessageKind::ServerPreparation => Payload::ServerPreparation(piece),
                     other => return Err(direction(other)),
                 }
             }

@@ -132,11 +132,6 @@ pub const fn padded(count: usize) -> usize {
     count.next_multiple_of(BLOCK)
 }
 
-/// Exact bytes of one extension message for [`padded`]`(count)` transfers and [`TreeHeight::DEFAULT`].
-pub const fn extension_len(count: usize) -> usize {
-    TreeHeight::DEFAULT.extension_len(count)
-}
-
 /// Height `k` of the trees, 1 to 8: an extension sends `128 / k` bits for each transfer, and
 /// computes `2^k * 128 / k` bits of pseudorandom streams. Both parties must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -85,7 +85,7 @@ fn the_public_interface_with_system_randomness() {
     assert_eq!([first.len(), reply.len()], [BASE_FIRST_LEN, BASE_REPLY_LEN]);
     let parties = (receiver, base.finish(&reply).unwrap());
     let (message, _) = extend(&parties, 256, 1000, &random_choices(3, 1000));
-    assert_eq!(message.len(), extension_len(1000));
+    assert_eq!(message.len(), ExtensionKind::DEFAULT.extension_len(1000));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Axis, LinearPlan, OutputFunction, Padding, Plan, Shape, Step};
+use super::{Axis, LinearPlan, OutputFunction, Padding, Plan, Shape, Step, Transfers};
 use crate::he::ParameterSet;
 
 /// First bytes of the encoding: changes whenever the meaning of a plan changes.
@@ -55,6 +55,10 @@ impl Plan {
             encoder.number(i64::from(node.fraction_bits) as u64);
             encoder.number(u64::from(node.bits));
         }
+        encoder.number(match self.transfers {
+            Transfers::SoftSpoken => 0,
+            Transfers::Silent => 1,
+        });
         PlanDigest(encoder.0.finalize().into())
     }
 }

@@ -16,6 +16,8 @@ pub use fixed_point::InputError;
 pub use linear::{LinearPlan, LinearShape, Packing, Padding};
 pub use validate::{MAX_ELEMENTS, MAX_NODES, PlanError};
 
+use crate::ot::ExtensionKind;
+
 /// Index of a node in [`Plan::nodes`].
 pub type NodeId = usize;
 
@@ -58,10 +60,32 @@ impl std::fmt::Display for Shape {
 pub struct Plan {
     /// What the client feeds in.
     pub input: InputSpec,
-    /// Steps in topological order: the first is [`Step::Input`], the last [`Step::Output`].
+    /// Steps in topological order: the first is [`Step::Input`], the last [`Step::Output`] or [`Step::Class`].
     pub nodes: Vec<Node>,
     /// What the client gets out.
     pub output: OutputSpec,
+    /// How random transfers are made.
+    pub transfers: Transfers,
+}
+
+/// How the random transfers of a plan's steps are made; see [`crate::ot`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Transfers {
+    /// SoftSpokenOT with trees of height 4: four bytes for each transfer, no assumption but those of AES.
+    #[default]
+    SoftSpoken,
+    /// The silent extension: about half a byte for each transfer, from learning parity with noise.
+    Silent,
+}
+
+impl Transfers {
+    /// The extension.
+    pub const fn kind(self) -> ExtensionKind {
+        match self {
+            Self::SoftSpoken => ExtensionKind::DEFAULT,
+            Self::Silent => ExtensionKind::Silent,
+        }
+    }
 }
 
 /// Name, shape and value range of the input tensor, without the batch dimension.

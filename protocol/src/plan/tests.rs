@@ -44,6 +44,7 @@ fn plan() -> Plan {
             labels: vec![],
             function: OutputFunction::Identity,
         },
+        transfers: Transfers::SoftSpoken,
     }
 }
 

@@ -37,15 +37,15 @@ impl SessionLayout {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut layout = Self { nodes: Vec::with_capacity(plan.nodes.len()), client_transfers: 0, server_transfers: 0 };
         for node in &plan.nodes {
-            let elements = node.shape.elements();
+            let (elements, kind) = (node.shape.elements(), plan.transfers.kind());
             let kind = match &node.step {
                 Step::Input => NodeKind::Input { elements },
                 Step::Linear(linear) => {
                     let (upload, response) = message_lengths(linear);
                     NodeKind::Linear { upload, response }
                 }
-                Step::Square { drop } => NodeKind::Square(SquareLayout { elements, drop: *drop }),
-                Step::Truncate { drop } => NodeKind::Truncate(TruncateLayout { elements, drop: *drop }),
+                Step::Square { drop } => NodeKind::Square(SquareLayout { elements, drop: *drop, kind }),
+                Step::Truncate { drop } => NodeKind::Truncate(TruncateLayout { elements, drop: *drop, kind }),
                 Step::Relu { .. } | Step::Maximum { .. } => match SelectLayout::of_node(plan, node) {
                     Some(select) => NodeKind::Select(select),
                     None => NodeKind::Local,
@@ -74,6 +74,11 @@ impl SessionLayout {
             layout.server_transfers += ot::padded(server) as u64;
         }
         layout
+    }
+
+    /// Transfers of `sessions` sessions in which the client chooses, and in which the server does; at least one.
+    pub(super) fn transfers_of(&self, sessions: u32) -> [u64; 2] {
+        [self.client_transfers, self.server_transfers].map(|each| (each * u64::from(sessions)).max(1))
     }
 
     /// Bytes of a logical message, or `None` if the node has no such message.

@@ -27,6 +27,12 @@ impl std::fmt::Debug for SessionId {
 /// What a [`Message`] holds; also fixes its direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
+    /// Preprocessing with the silent extension, client to server: answer to [`Accept::preparation`]. Belongs to the whole
+    /// stream: session 0, node 0.
+    ClientPreparation,
+    /// Preprocessing with the silent extension, server to client: answer to [`OtSetup::preparation`]. Belongs to the whole
+    /// stream: session 0, node 0.
+    ServerPreparation,
     /// Preprocessing, client to server: encrypted masks of a linear step.
     MaskCiphertexts,
     /// Preprocessing, server to client: `W r - s`, encrypted.
@@ -115,6 +121,8 @@ pub struct Accept {
     pub base_sender: Vec<u8>,
     /// The server's first message of the base transfers in which it receives.
     pub base_receiver: Vec<u8>,
+    /// Request of the silent extension's preparation in which the server chooses; empty for the other extension.
+    pub preparation: Vec<u8>,
 }
 
 /// The client's answer to [`Accept`].
@@ -122,6 +130,8 @@ pub struct Accept {
 pub struct OtSetup {
     /// The client's answer to [`Accept::base_receiver`].
     pub base_sender: Vec<u8>,
+    /// Request of the silent extension's preparation in which the client chooses; empty for the other extension.
+    pub preparation: Vec<u8>,
 }
 
 /// The server has stored a session.

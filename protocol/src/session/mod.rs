@@ -28,6 +28,7 @@ mod preprocess_client;
 mod preprocess_server;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 pub use error::{Blame, SessionError};
 pub use message::{
@@ -40,3 +41,4 @@ pub use online_server::{OnlineServer, ServerSession};
 pub use predict::{PhasePrediction, Prediction, predict};
 pub use preprocess_client::{ClientProgress, PreprocessClient};
 pub use preprocess_server::{PreprocessServer, ServerProgress};
+pub use transfers::max_sessions;

@@ -2,9 +2,10 @@
 
 use super::layout::SessionLayout;
 use super::message::MessageKind;
+use super::transfers::preparation_len;
 use crate::he::public_key_len;
 use crate::ot;
-use crate::plan::{NodeId, Plan, Step};
+use crate::plan::{NodeId, Plan, Step, Transfers};
 
 /// Bytes, round trips and transfers of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +47,17 @@ pub fn predict(plan: &Plan) -> Prediction {
     sets.sort();
     sets.dedup();
     let keys: usize = sets.into_iter().map(public_key_len).sum();
-    let base = (ot::BASE_FIRST_LEN + ot::BASE_REPLY_LEN) as u64;
+    let kind = plan.transfers.kind();
+    let base = (ot::BASE_FIRST_LEN + kind.tree_height().base_reply_len()) as u64;
+    // Of one session: more of a stream share the fixed part.
+    let [client, server] = layout.transfers_of(1).map(|transfers| preparation_len(kind, transfers));
     Prediction {
-        setup: PhasePrediction { bytes_sent: keys as u64 + base, bytes_received: base, round_trips: 0, transfers: 0 },
+        setup: PhasePrediction {
+            bytes_sent: keys as u64 + base + (client.0 + server.1) as u64,
+            bytes_received: base + (server.0 + client.1) as u64,
+            round_trips: 0,
+            transfers: 0,
+        },
         preprocessing: PhasePrediction {
             bytes_sent: sum(&[MaskCiphertexts, ShareChoices, ClientCorrections]),
             bytes_received: sum(&[LinearResponses, ServerCorrelations]),
@@ -80,6 +89,8 @@ fn preprocessing_round_trips(plan: &Plan) -> u32 {
     // For each node: the number of answers after which the client knows its share.
     let mut known: Vec<u32> = Vec::with_capacity(plan.nodes.len());
     let mut last = 1;
+    // Answers until the client can choose.
+    let set_up = if plan.transfers == Transfers::Silent { 2 } else { 1 };
     for node in &plan.nodes {
         let input = node.inputs.iter().map(|input: &NodeId| known[*input]).max().unwrap_or(0);
         known.push(match &node.step {
@@ -90,7 +101,7 @@ fn preprocessing_round_trips(plan: &Plan) -> u32 {
             }
             Step::Square { .. } => {
                 // Choices out, correlations back, corrections out, prepared back.
-                last = last.max(input.max(1) + 2);
+                last = last.max(input.max(set_up) + 2);
                 0
             }
             Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. } => {

@@ -10,8 +10,10 @@ use super::error::SessionError;
 use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::online_client::{ClientSession, ClientStep};
+use super::transfers::{self, Choosing, max_sessions};
 use crate::he::{ClientBackend, ClientEngine, ParameterSet};
-use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::ot::silent::SilentPreparation;
+use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::share::Share;
@@ -30,6 +32,7 @@ pub struct PreprocessClient {
     started: u32,
     finished: u32,
     base: Option<BaseReceiver>,
+    preparing: Option<Preparing>,
     active: BTreeMap<u32, Preparation>,
 }
 
@@ -41,12 +44,19 @@ pub struct ClientProgress {
     pub prepared: Vec<ClientSession>,
 }
 
+/// The transfers while the server's answer to the preparation is awaited.
+struct Preparing {
+    preparation: SilentPreparation,
+    sender: ExtensionSender,
+    inbox: Assembly,
+}
+
 /// What all sessions of a batch share.
 struct Context {
     plan: Arc<Plan>,
     layout: Arc<SessionLayout>,
     engines: BTreeMap<ParameterSet, Box<dyn ClientEngine>>,
-    /// The transfers in which the client chooses, and those in which the server does. Known after [`Accept`].
+    /// The transfers in which the client chooses, and those in which the server does. Known once they are set up.
     transfers: Option<(ExtensionReceiver, ExtensionSender)>,
 }
 
@@ -61,10 +71,10 @@ impl PreprocessClient {
         sessions: u32,
         backend: &dyn ClientBackend,
     ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
-        if !(1..=Open::MAX_SESSIONS).contains(&sessions) {
+        plan.validate()?;
+        if !(1..=max_sessions(&plan)).contains(&sessions) {
             return Err(SessionError::SessionCount(sessions));
         }
-        plan.validate()?;
         let mut engines = BTreeMap::new();
         for node in &plan.nodes {
             if let Step::Linear(linear) = &node.step
@@ -74,11 +84,19 @@ impl PreprocessClient {
             }
         }
         let public_keys = engines.values().map(|engine| engine.public_key()).collect::<Result<_, _>>()?;
-        let (base, base_receiver) = BaseReceiver::start()?;
+        let (base, base_receiver) = BaseReceiver::start_with(plan.transfers.kind().tree_height())?;
         let open = Open { model: model.to_string(), digest: plan.digest(), sessions, public_keys, base_receiver };
         let layout = Arc::new(SessionLayout::new(&plan));
         let context = Context { plan, layout, engines, transfers: None };
-        let mut client = Self { context, sessions, started: 0, finished: 0, base: Some(base), active: BTreeMap::new() };
+        let mut client = Self {
+            context,
+            sessions,
+            started: 0,
+            finished: 0,
+            base: Some(base),
+            preparing: None,
+            active: BTreeMap::new(),
+        };
         let mut messages = vec![PreprocessRequest::Open(open)];
         client.start_sessions(&mut messages)?;
         Ok((client, messages))
@@ -92,6 +110,9 @@ impl PreprocessClient {
         let mut progress = ClientProgress { messages: Vec::new(), prepared: Vec::new() };
         match response {
             PreprocessResponse::Accept(accept) => self.accept(accept, &mut progress.messages)?,
+            PreprocessResponse::Step(message) if message.kind == MessageKind::ServerPreparation => {
+                self.prepare(message, &mut progress.messages)?;
+            }
             PreprocessResponse::Step(message) => {
                 let index = message.session;
                 let session = self.active.get_mut(&index).ok_or(SessionError::SessionIndex(index))?;
@@ -112,10 +133,42 @@ impl PreprocessClient {
 
     fn accept(&mut self, accept: Accept, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
         let base = self.base.take().ok_or(SessionError::Unexpected("a second Accept"))?;
-        let sender = base.finish(&accept.base_sender)?;
-        let (receiver, base_sender) = ot::base_send(&accept.base_receiver)?;
-        self.context.transfers = Some((receiver, sender));
-        messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender }));
+        let kind = self.context.plan.transfers.kind();
+        let [client, server] = self.context.layout.transfers_of(self.sessions);
+        let (sender, answer) = transfers::serve(kind, server, base, &accept.base_sender, &accept.preparation)?;
+        let (choosing, base_sender, preparation) = transfers::choose(kind, client, &accept.base_receiver)?;
+        messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender, preparation }));
+        messages.extend(split(0, 0, MessageKind::ClientPreparation, 0, answer).map(PreprocessRequest::Step));
+        match choosing {
+            Choosing::Ready(receiver) => self.begin((receiver, sender), messages),
+            Choosing::Preparing(preparation) => {
+                self.preparing = Some(Preparing { preparation, sender, inbox: Assembly::default() });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a piece of the server's answer to the preparation.
+    fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
+        let Message { session, node, kind, round, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node, kind, round };
+        let [transfers, _] = self.context.layout.transfers_of(self.sessions);
+        let (_, length) = transfers::preparation_len(self.context.plan.transfers.kind(), transfers);
+        let Some(preparing) = self.preparing.as_mut().filter(|_| (session, node, round) == (0, 0, 0)) else {
+            return Err(unexpected);
+        };
+        let Some(answer) = preparing.inbox.add(message, length)? else { return Ok(()) };
+        let Some(Preparing { preparation, sender, .. }) = self.preparing.take() else { return Err(unexpected) };
+        self.begin((preparation.finish(&answer)?, sender), messages)
+    }
+
+    /// Goes on with all sessions, now that the transfers are set up.
+    fn begin(
+        &mut self,
+        transfers: (ExtensionReceiver, ExtensionSender),
+        messages: &mut Vec<PreprocessRequest>,
+    ) -> Result<(), SessionError> {
+        self.context.transfers = Some(transfers);
         self.active.values_mut().try_for_each(|session| session.advance(&self.context, messages))
     }
 
@@ -199,7 +252,8 @@ impl Preparation {
                 }
                 Step::Square { drop } => {
                     let Some((receiver, _)) = &context.transfers else { continue };
-                    let layout = SquareLayout { elements: node.shape.elements(), drop: *drop };
+                    let kind = receiver.kind();
+                    let layout = SquareLayout { elements: node.shape.elements(), drop: *drop, kind };
                     let first = context.layout.client_transfer(self.index, id);
                     let (pending, rows) = SquareClientPending::start(layout, inputs[0], receiver, first);
                     self.nodes[id] = NodeState::SquareSent(pending);
@@ -299,7 +353,8 @@ impl Preparation {
         let client_first = context.layout.client_transfer(self.index, id);
         let (step, corrections) = match (&node.step, inputs.as_slice()) {
             (Step::Truncate { drop }, _) => {
-                let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
+                let kind = receiver.kind();
+                let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop, kind };
                 let (ready, corrections) =
                     TruncateClient::prepare(layout, inputs[0], mask, sender, server_first, rows)?;
                 (ClientStep::Truncate(ready), corrections)

@@ -9,8 +9,10 @@ use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, PreprocessResponse};
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
+use super::transfers::{self, Choosing, max_sessions};
 use crate::he::{ParameterSet, PreparedPublicKey};
-use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::ot::silent::SilentPreparation;
+use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::steps::linear;
@@ -28,6 +30,8 @@ pub struct PreprocessServer {
     started: u32,
     finished: u32,
     base: Option<BaseReceiver>,
+    /// The silent extension's preparation while the client's answer is awaited.
+    preparing: Option<(SilentPreparation, Assembly)>,
     active: BTreeMap<u32, Preparation>,
 }
 
@@ -45,8 +49,8 @@ struct Context {
     model: Arc<dyn ServerModel>,
     layout: Arc<SessionLayout>,
     public_keys: BTreeMap<ParameterSet, PreparedPublicKey>,
-    /// The transfers in which the server chooses.
-    receiver: ExtensionReceiver,
+    /// The transfers in which the server chooses. With the silent extension known after its preparation.
+    receiver: Option<ExtensionReceiver>,
     /// The transfers in which the client chooses. Known after `OtSetup`.
     sender: Option<ExtensionSender>,
 }
@@ -60,13 +64,19 @@ impl PreprocessServer {
         if open.digest != model.digest() {
             return Err(SessionError::Digest);
         }
-        if !(1..=Open::MAX_SESSIONS).contains(&open.sessions) {
+        if !(1..=max_sessions(model.plan())).contains(&open.sessions) {
             return Err(SessionError::SessionCount(open.sessions));
         }
         let public_keys = prepare_public_keys(model.plan(), &open)?;
-        let (receiver, base_sender) = ot::base_send(&open.base_receiver)?;
-        let (base, base_receiver) = BaseReceiver::start()?;
         let layout = Arc::new(SessionLayout::new(model.plan()));
+        let kind = model.plan().transfers.kind();
+        let [_, transfers] = layout.transfers_of(open.sessions);
+        let (choosing, base_sender, preparation) = transfers::choose(kind, transfers, &open.base_receiver)?;
+        let (receiver, preparing) = match choosing {
+            Choosing::Ready(receiver) => (Some(receiver), None),
+            Choosing::Preparing(preparation) => (None, Some((preparation, Assembly::default()))),
+        };
+        let (base, base_receiver) = BaseReceiver::start_with(kind.tree_height())?;
         let context = Context { model, layout, public_keys, receiver, sender: None };
         let server = Self {
             context,
@@ -74,9 +84,10 @@ impl PreprocessServer {
             started: 0,
             finished: 0,
             base: Some(base),
+            preparing,
             active: BTreeMap::new(),
         };
-        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver })]))
+        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver, preparation })]))
     }
 
     /// Takes one message of the client. May compute for long.
@@ -89,10 +100,16 @@ impl PreprocessServer {
             PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
             PreprocessRequest::OtSetup(setup) => {
                 let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
-                self.context.sender = Some(base.finish(&setup.base_sender)?);
-                for session in self.active.values_mut().filter(|session| session.begun) {
-                    session.send_rows(&self.context, &mut progress.messages);
-                }
+                let kind = self.context.model.plan().transfers.kind();
+                let [transfers, _] = self.context.layout.transfers_of(self.sessions);
+                let (sender, answer) = transfers::serve(kind, transfers, base, &setup.base_sender, &setup.preparation)?;
+                self.context.sender = Some(sender);
+                let pieces = split(0, 0, MessageKind::ServerPreparation, 0, answer);
+                progress.messages.extend(pieces.map(PreprocessResponse::Step));
+                self.begin(&mut progress.messages);
+            }
+            PreprocessRequest::Step(message) if message.kind == MessageKind::ClientPreparation => {
+                self.prepare(message, &mut progress.messages)?;
             }
             PreprocessRequest::Step(message) => self.step(message, &mut progress)?,
         }
@@ -102,6 +119,28 @@ impl PreprocessServer {
     /// Whether every session of the batch is ready.
     pub fn is_finished(&self) -> bool {
         self.finished == self.sessions
+    }
+
+    /// Takes a piece of the client's answer to the preparation.
+    fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
+        let Message { session, node, kind, round, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node, kind, round };
+        let [_, transfers] = self.context.layout.transfers_of(self.sessions);
+        let (_, length) = transfers::preparation_len(self.context.model.plan().transfers.kind(), transfers);
+        let is_expected = (session, node, round) == (0, 0, 0) && self.context.sender.is_some();
+        let Some((_, inbox)) = self.preparing.as_mut().filter(|_| is_expected) else { return Err(unexpected) };
+        let Some(answer) = inbox.add(message, length)? else { return Ok(()) };
+        let Some((preparation, _)) = self.preparing.take() else { return Err(unexpected) };
+        self.context.receiver = Some(preparation.finish(&answer)?);
+        self.begin(messages);
+        Ok(())
+    }
+
+    /// Sends the rows of the sessions that have begun, once the transfers are set up.
+    fn begin(&mut self, messages: &mut Vec<PreprocessResponse>) {
+        for session in self.active.values_mut().filter(|session| session.begun) {
+            session.send_rows(&self.context, messages);
+        }
     }
 
     fn step(&mut self, message: Message, progress: &mut ServerProgress) -> Result<(), SessionError> {
@@ -177,19 +216,21 @@ impl Preparation {
     /// Sends the rows of all truncate and comparing steps: they depend on nothing that the client sends.
     fn send_rows(&mut self, context: &Context, messages: &mut Vec<PreprocessResponse>) {
         let plan = context.model.plan();
+        let (Some(receiver), Some(_)) = (&context.receiver, &context.sender) else { return };
         for (id, node) in plan.nodes.iter().enumerate() {
             let NodeState::AwaitsTransfers = self.nodes[id] else { continue };
             let first = context.layout.server_transfer(self.index, id);
             let (state, rows) = match (&node.step, SelectLayout::of_node(plan, node)) {
                 (Step::Truncate { drop }, _) => {
-                    let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop };
+                    let (elements, kind) = (node.shape.elements(), receiver.kind());
+                    let layout = TruncateLayout { elements, drop: *drop, kind };
                     let seed = self.seed.derive("truncate", id as u64);
-                    let (pending, rows) = TruncateServerPending::start(layout, &context.receiver, first, &seed);
+                    let (pending, rows) = TruncateServerPending::start(layout, receiver, first, &seed);
                     (NodeState::TruncateAwaitsCorrections(pending), rows)
                 }
                 (_, Some(layout)) => {
                     let seed = self.seed.derive("select", id as u64);
-                    let (pending, rows) = SelectServerPending::start(layout, &context.receiver, first, &seed);
+                    let (pending, rows) = SelectServerPending::start(layout, receiver, first, &seed);
                     (NodeState::SelectAwaitsCorrections(pending), rows)
                 }
                 _ => continue,
@@ -220,7 +261,7 @@ impl Preparation {
         };
         let length = context.layout.message_len(id, kind, round);
         let (Some(length), true) = (length, kind == expected) else { return Err(unexpected) };
-        if kind == MessageKind::ShareChoices && context.sender.is_none() {
+        if kind == MessageKind::ShareChoices && (context.sender.is_none() || context.receiver.is_none()) {
             return Err(SessionError::Unexpected("share choices before OtSetup"));
         }
         let Some(data) = self.inbox.entry(id).or_default().add(message, length)? else { return Ok(()) };
@@ -233,20 +274,23 @@ impl Preparation {
                 let seed = self.seed.derive("linear", id as u64);
                 let (response, share) = linear::server_respond(prepared, key, &data, &seed)?;
                 self.send(id, MessageKind::LinearResponses, response, messages);
-                if !std::mem::replace(&mut self.begun, true) && context.sender.is_some() {
+                if !std::mem::replace(&mut self.begun, true) {
                     self.send_rows(context, messages);
                 }
                 NodeState::Ready(Some(ServerStep::Linear(share)))
             }
             (NodeState::AwaitsChoices, Step::Square { drop }) => {
-                let layout = SquareLayout { elements: context.model.plan().nodes[id].shape.elements(), drop: *drop };
-                let sender = context.sender.as_ref().ok_or(unexpected)?;
+                let (Some(receiver), Some(sender)) = (&context.receiver, &context.sender) else {
+                    return Err(unexpected);
+                };
+                let elements = context.model.plan().nodes[id].shape.elements();
+                let layout = SquareLayout { elements, drop: *drop, kind: receiver.kind() };
                 let (pending, reply) = SquareServerPending::start(
                     layout,
                     sender,
                     context.layout.client_transfer(self.index, id),
                     &data,
-                    &context.receiver,
+                    receiver,
                     context.layout.server_transfer(self.index, id),
                     &self.seed.derive("square", id as u64),
                 )?;

@@ -20,7 +20,7 @@
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
 use super::{OFFSET, dropping_offset, low_bits, random_bits, shift_left};
 use crate::bits::{pack, packed_len, unpack};
-use crate::ot::{self, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
+use crate::ot::{self, ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
 use crate::random::Seed;
 use crate::share::Share;
 use zeroize::Zeroizing;
@@ -32,6 +32,8 @@ pub struct SquareLayout {
     pub elements: usize,
     /// Low bits dropped before squaring, 0 to 30.
     pub drop: u32,
+    /// How the transfers are made.
+    pub kind: ExtensionKind,
 }
 
 impl SquareLayout {
@@ -62,13 +64,13 @@ impl SquareLayout {
 
     /// Bytes of the client's extension rows.
     pub fn share_choices_len(&self) -> usize {
-        ot::extension_len(self.client_transfers())
+        self.kind.extension_len(self.client_transfers())
     }
 
     /// Bytes of the server's extension rows and corrections.
     pub fn server_correlations_len(&self) -> usize {
         let corrections = (0..self.planes()).map(|plane| packed_len(self.elements, Self::plane_width(plane)));
-        ot::extension_len(self.elements) + corrections.sum::<usize>()
+        self.kind.extension_len(self.elements) + corrections.sum::<usize>()
     }
 
     /// Bytes of the client's corrections.
@@ -130,8 +132,8 @@ impl SquareClientPending {
         message: &[u8],
     ) -> Result<(SquareClient, Vec<u8>), OtError> {
         let Self { layout, quotients, pads } = self;
-        let SquareLayout { elements, drop } = layout;
-        let (rows, mut corrections) = message.split_at(ot::extension_len(elements));
+        let SquareLayout { elements, drop, .. } = layout;
+        let (rows, mut corrections) = message.split_at(layout.kind.extension_len(elements));
         let server_pads = sender.extend(first_transfer, elements, rows)?;
 
         let mut constant: Vec<u32> =
@@ -177,7 +179,7 @@ pub struct SquareClient {
 impl SquareClient {
     /// Answers the server's online message, which has the length of [`SquareLayout::opening_len`].
     pub fn answer(&self, opening: &[u8]) -> Vec<u8> {
-        let SquareLayout { elements, drop } = self.layout;
+        let SquareLayout { elements, drop, .. } = self.layout;
         let (words, corrections) = opening.split_at(4 * elements);
         let corrections = unpack(corrections, elements, self.layout.wrap_width());
         let mut result = Vec::with_capacity(self.layout.result_len());
@@ -270,7 +272,7 @@ pub struct SquareServer {
 impl SquareServer {
     /// Opens the blinded values for `share` (`v`, without the offset). Gives the message and `z_s`.
     pub fn open(self, share: &Share) -> (Vec<u8>, Share) {
-        let SquareLayout { elements, drop } = self.layout;
+        let SquareLayout { elements, drop, .. } = self.layout;
         let constant = shift_left(1, 32 - drop).wrapping_add(OFFSET >> drop);
         let mut opening = Vec::with_capacity(self.layout.opening_len());
         let mut corrections = Vec::with_capacity(elements);

@@ -3,7 +3,7 @@
 use super::square::{SquareClientPending, SquareLayout, SquareServerPending};
 use super::truncate::{TruncateClient, TruncateLayout, TruncateServerPending};
 use crate::bits::{packed_len, unpack};
-use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::ot::{self, BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::uniformity::assert_uniform;
@@ -53,7 +53,7 @@ fn combine(half: &Share, result: &[u8], next_mask: &Share) -> Vec<u32> {
 
 fn run_square((client, server): (Share, Share), drop: u32, seed: u64) -> Outcome {
     let transfers = &*TRANSFERS;
-    let layout = SquareLayout { elements: client.len(), drop };
+    let layout = SquareLayout { elements: client.len(), drop, kind: ExtensionKind::DEFAULT };
     let next_mask = Share(Seed::for_test(seed + 1).uniform_u32(client.len()));
     let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
     assert_eq!(rows.len(), layout.share_choices_len());
@@ -81,7 +81,7 @@ fn run_square((client, server): (Share, Share), drop: u32, seed: u64) -> Outcome
 
 fn run_truncate((client, server): (Share, Share), drop: u32, seed: u64) -> Outcome {
     let transfers = &*TRANSFERS;
-    let layout = TruncateLayout { elements: client.len(), drop };
+    let layout = TruncateLayout { elements: client.len(), drop, kind: ExtensionKind::DEFAULT };
     let next_mask = Share(Seed::for_test(seed + 1).uniform_u32(client.len()));
     let (pending, rows) =
         TruncateServerPending::start(layout, &transfers.server_receiver, 0, &Seed::for_test(seed + 2));
@@ -199,7 +199,7 @@ fn online_messages_are_uniform_whatever_the_values() {
 #[test]
 fn rows_of_a_wrong_length_are_refused() {
     let transfers = &*TRANSFERS;
-    let layout = SquareLayout { elements: 5, drop: 9 };
+    let layout = SquareLayout { elements: 5, drop: 9, kind: ExtensionKind::DEFAULT };
     let (client, _) = split(&[0; 5], 1);
     let (_, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
     let start = |rows: &[u8]| {
@@ -220,7 +220,7 @@ fn corrections_that_reuse_a_pad_do_not_combine_to_a_value() {
         let count = 4096;
         // Fixed shares, so that a combination free of the server's random values would be constant.
         let (client, server) = (Share(vec![5 << 20; count]), Share(vec![0x1234_5677; count]));
-        let layout = SquareLayout { elements: count, drop };
+        let layout = SquareLayout { elements: count, drop, kind: ExtensionKind::DEFAULT };
         let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
         let (sender, receiver) = (&transfers.server_sender, &transfers.server_receiver);
         let (pending, correlations) =

@@ -13,7 +13,7 @@
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
 use super::{OFFSET, bit, dropping_offset, shift_left};
 use crate::bits::{pack, packed_len};
-use crate::ot::{self, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
+use crate::ot::{ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
 use crate::random::Seed;
 use crate::share::Share;
 use zeroize::Zeroizing;
@@ -25,12 +25,14 @@ pub struct TruncateLayout {
     pub elements: usize,
     /// Low bits dropped, 1 to 30.
     pub drop: u32,
+    /// How the transfers are made.
+    pub kind: ExtensionKind,
 }
 
 impl TruncateLayout {
     /// Bytes of the server's extension rows.
     pub fn server_correlations_len(&self) -> usize {
-        ot::extension_len(self.elements)
+        self.kind.extension_len(self.elements)
     }
 
     /// Bytes of the client's corrections.

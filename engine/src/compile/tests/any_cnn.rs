@@ -110,6 +110,31 @@ fn residual_networks() {
 }
 
 #[test]
+fn silent_transfers_change_bytes_and_not_answers() {
+    let mut builder = Builder::new(2, 16, 16, 4);
+    for _ in 0..3 {
+        block(&mut builder, 8, 3, 1);
+    }
+    builder.max_pool(2, 2, 0);
+    classify(&mut builder, 3);
+    let graph = builder.finish();
+    let compiled = |transfers| {
+        let options = CompileOptions { transfers, ..CompileOptions::default() };
+        compile(graph.clone(), Some(&samples(&graph, 1)), &options).expect("compiles")
+    };
+    let [soft, silent] = [Transfers::SoftSpoken, Transfers::Silent].map(compiled);
+    assert_eq!(soft.parameters, silent.parameters);
+    assert_ne!(soft.plan.digest(), silent.plan.digest());
+    assert_private(&silent, &images(graph.layers[0].shape, 3, 7));
+    let bytes = |compiled: &CompiledModel| {
+        let prediction = tacit_protocol::session::predict(&compiled.plan);
+        let phases = [prediction.setup, prediction.preprocessing];
+        phases.iter().map(|phase| phase.bytes_sent + phase.bytes_received).sum::<u64>()
+    };
+    assert!(bytes(&silent) < bytes(&soft), "{} and {}", bytes(&silent), bytes(&soft));
+}
+
+#[test]
 fn residual_sums_without_an_activation() {
     let mut builder = Builder::new(2, 6, 6, 4);
     let mut trunk = builder.convolution(3, 1, 0);

@@ -2,7 +2,7 @@
 
 use tacit_protocol::he::choose_packing;
 use tacit_protocol::plan::{
-    Axis, InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
+    Axis, InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step, Transfers,
 };
 
 fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node {
@@ -52,6 +52,7 @@ pub(super) fn plan() -> Plan {
             labels: vec!["cat".into(), "dog".into(), "owl".into()],
             function: OutputFunction::Softmax,
         },
+        transfers: Transfers::SoftSpoken,
     };
     plan.validate().expect("the sample is valid");
     plan
@@ -84,6 +85,7 @@ pub(super) fn comparing_plan() -> Plan {
         nodes,
         input: InputSpec { name: "pixels".into(), dimensions: vec![4, 4], low: 0.0, high: 1.0 },
         output: OutputSpec { name: "class".into(), dimensions: vec![3], labels, function: OutputFunction::ArgMax },
+        transfers: Transfers::SoftSpoken,
     };
     plan.validate().expect("the sample is valid");
     plan

@@ -30,7 +30,9 @@ fn message(kind: MessageKind) -> Message {
     Message { session: 3, node: 4, kind, round: 0, offset: 786_432, data: vec![5; 100] }
 }
 
-const KINDS: [MessageKind; 9] = [
+const KINDS: [MessageKind; 11] = [
+    MessageKind::ClientPreparation,
+    MessageKind::ServerPreparation,
     MessageKind::MaskCiphertexts,
     MessageKind::LinearResponses,
     MessageKind::ShareChoices,
@@ -59,7 +61,7 @@ fn carriers(kind: MessageKind) -> [bool; 4] {
 
 #[test]
 fn each_kind_travels_on_exactly_one_stream_in_one_direction() {
-    let stream = [0, 1, 0, 1, 0, 2, 3, 2, 3];
+    let stream = [0, 1, 0, 1, 0, 1, 0, 2, 3, 2, 3];
     for (kind, stream) in KINDS.into_iter().zip(stream) {
         let mut expected = [false; 4];
         expected[stream] = true;
@@ -72,15 +74,17 @@ fn each_kind_travels_on_exactly_one_stream_in_one_direction() {
 
 #[test]
 fn control_messages_survive_the_wire() {
-    let requests =
-        [PreprocessRequest::Open(open()), PreprocessRequest::OtSetup(OtSetup { base_sender: vec![8; 65536] })];
+    let requests = [
+        PreprocessRequest::Open(open()),
+        PreprocessRequest::OtSetup(OtSetup { base_sender: vec![8; 65536], preparation: vec![9; 131_072] }),
+    ];
     for request in requests {
         let bytes = pb::PreprocessRequest::try_from(request.clone()).unwrap().encode_to_vec();
         let wire = pb::PreprocessRequest::decode(bytes.as_slice()).unwrap();
         assert_eq!(PreprocessRequest::try_from(wire), Ok(request));
     }
     let responses = [
-        PreprocessResponse::Accept(Accept { base_sender: vec![1], base_receiver: vec![2; 4096] }),
+        PreprocessResponse::Accept(Accept { base_sender: vec![1], base_receiver: vec![2; 4096], preparation: vec![] }),
         PreprocessResponse::Prepared(Prepared { session: 1023, id: SessionId([6; 16]), lifetime_seconds: 600 }),
     ];
     for response in responses {
@@ -148,11 +152,15 @@ fn open_fields_are_checked() {
 #[test]
 fn other_control_fields_are_checked() {
     let long = vec![0; 65537];
-    let accept = pb::Accept { base_sender: long.clone(), base_receiver: Vec::new() };
+    let accept = pb::Accept { base_sender: long.clone(), ..Default::default() };
     assert_refused(Accept::try_from(accept), "base_sender");
-    let accept = pb::Accept { base_sender: Vec::new(), base_receiver: long.clone() };
+    let accept = pb::Accept { base_receiver: long.clone(), ..Default::default() };
     assert_refused(Accept::try_from(accept), "base_receiver");
-    assert_refused(OtSetup::try_from(pb::OtSetup { base_sender: long }), "base_sender");
+    assert_refused(OtSetup::try_from(pb::OtSetup { base_sender: long, ..Default::default() }), "base_sender");
+    let preparation = vec![0; limits::PREPARATION_BYTES + 1];
+    let accept = pb::Accept { preparation: preparation.clone(), ..Default::default() };
+    assert_refused(Accept::try_from(accept), "preparation");
+    assert_refused(OtSetup::try_from(pb::OtSetup { preparation, ..Default::default() }), "preparation");
     let prepared = pb::Prepared { session: 0, session_id: vec![0; 16], lifetime_seconds: 1 };
     assert!(Prepared::try_from(prepared.clone()).is_ok());
     let wire = pb::Prepared { session: 1024, ..prepared.clone() };

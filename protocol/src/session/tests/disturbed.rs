@@ -26,13 +26,17 @@ fn spoiled(message: &Message) -> Vec<Message> {
 
 #[test]
 fn the_server_refuses_every_disturbed_preprocessing_message() {
-    let (_, _, transcript) = prepare(1);
+    models().into_iter().for_each(assert_server_refuses_disturbed_preprocessing);
+}
+
+fn assert_server_refuses_disturbed_preprocessing(model: &Arc<TestModel>) {
+    let (_, _, transcript) = prepare(model, 1);
     let PreprocessRequest::Open(open) = &transcript.requests[0] else { panic!("Open comes first") };
     for (position, request) in transcript.requests.iter().enumerate().skip(1) {
         // The server is brought to just before this message with fresh state each time; that its own random values
         // differ from those of the transcript does not matter for what it accepts.
         let server = || {
-            let (mut server, _) = PreprocessServer::open(MODEL.clone(), open.clone()).unwrap();
+            let (mut server, _) = PreprocessServer::open(model.clone(), open.clone()).unwrap();
             transcript.requests[1..position].iter().for_each(|request| _ = server.handle(request.clone()).unwrap());
             server
         };
@@ -54,7 +58,9 @@ fn the_server_refuses_every_disturbed_preprocessing_message() {
                 for length in [0, setup.base_sender.len() - 1, setup.base_sender.len() + 1] {
                     let mut base_sender = setup.base_sender.clone();
                     base_sender.resize(length, 1);
-                    assert!(server().handle(PreprocessRequest::OtSetup(OtSetup { base_sender })).is_err());
+                    assert!(
+                        server().handle(PreprocessRequest::OtSetup(OtSetup { base_sender, ..setup.clone() })).is_err()
+                    );
                 }
             }
             PreprocessRequest::Open(_) => panic!("one Open only"),
@@ -64,7 +70,7 @@ fn the_server_refuses_every_disturbed_preprocessing_message() {
 
 #[test]
 fn the_server_refuses_a_wrong_opening() {
-    let (_, _, transcript) = prepare(1);
+    let (_, _, transcript) = prepare(&MODEL, 1);
     let PreprocessRequest::Open(open) = &transcript.requests[0] else { panic!("Open comes first") };
     let changes: &[fn(&mut Open)] = &[
         |open| open.digest.0[31] ^= 1,
@@ -88,7 +94,15 @@ fn the_server_refuses_a_wrong_opening() {
 
 #[test]
 fn messages_out_of_order_are_refused() {
-    let (_, _, transcript) = prepare(1);
+    models().into_iter().for_each(assert_order_is_kept);
+    for count in [0, Open::MAX_SESSIONS + 1] {
+        assert!(PreprocessClient::start(MODEL.plan.clone(), "test", count, &NativeBackend).is_err());
+    }
+    assert_eq!(max_sessions(&MODEL.plan), Open::MAX_SESSIONS);
+}
+
+fn assert_order_is_kept(model: &Arc<TestModel>) {
+    let (_, _, transcript) = prepare(model, 1);
     let PreprocessRequest::Open(open) = &transcript.requests[0] else { panic!("Open comes first") };
     let choices = transcript.requests.iter().find(
         |request| matches!(request, PreprocessRequest::Step(message) if message.kind == MessageKind::ShareChoices),
@@ -97,31 +111,32 @@ fn messages_out_of_order_are_refused() {
         |request| matches!(request, PreprocessRequest::Step(message) if message.kind == MessageKind::ClientCorrections),
     );
     for early in [choices.unwrap(), corrections.unwrap()] {
-        let (mut server, _) = PreprocessServer::open(MODEL.clone(), open.clone()).unwrap();
+        let (mut server, _) = PreprocessServer::open(model.clone(), open.clone()).unwrap();
         assert!(server.handle(early.clone()).is_err());
     }
     for early in &transcript.responses[1..] {
-        let (mut client, _) = PreprocessClient::start(MODEL.plan.clone(), "test", 1, &NativeBackend).unwrap();
+        let (mut client, _) = PreprocessClient::start(model.plan.clone(), "test", 1, &NativeBackend).unwrap();
         let is_linear =
             matches!(early, PreprocessResponse::Step(message) if message.kind == MessageKind::LinearResponses);
         assert!(is_linear || client.handle(early.clone()).is_err(), "{early:?}");
-    }
-    for count in [0, Open::MAX_SESSIONS + 1] {
-        assert!(PreprocessClient::start(MODEL.plan.clone(), "test", count, &NativeBackend).is_err());
     }
 }
 
 #[test]
 fn the_client_refuses_every_disturbed_preprocessing_message() {
-    let (_, _, transcript) = prepare(1);
+    models().into_iter().for_each(assert_client_refuses_disturbed_preprocessing);
+}
+
+fn assert_client_refuses_disturbed_preprocessing(model: &Arc<TestModel>) {
+    let (_, _, transcript) = prepare(model, 1);
     for response in &transcript.responses {
         let PreprocessResponse::Step(message) = response else { continue };
-        let (mut client, _) = PreprocessClient::start(MODEL.plan.clone(), "test", 1, &NativeBackend).unwrap();
+        let (mut client, _) = PreprocessClient::start(model.plan.clone(), "test", 1, &NativeBackend).unwrap();
         for message in spoiled(message) {
             assert!(client.handle(PreprocessResponse::Step(message)).is_err());
         }
     }
-    let (mut client, _) = PreprocessClient::start(MODEL.plan.clone(), "test", 1, &NativeBackend).unwrap();
+    let (mut client, _) = PreprocessClient::start(model.plan.clone(), "test", 1, &NativeBackend).unwrap();
     let PreprocessResponse::Accept(accept) = &transcript.responses[0] else { panic!("Accept comes first") };
     let mut short = accept.clone();
     short.base_sender.pop();
@@ -131,12 +146,16 @@ fn the_client_refuses_every_disturbed_preprocessing_message() {
 
 #[test]
 fn both_sides_refuse_disturbed_online_messages() {
+    models().into_iter().for_each(assert_disturbed_online_messages_are_refused);
+}
+
+fn assert_disturbed_online_messages_are_refused(model: &Arc<TestModel>) {
     let input = ring(&inputs()[3]);
-    let (mut clients, mut servers, _) = prepare(2);
-    let (_, sent, received) = infer(clients.remove(0), servers.remove(0), &input);
+    let (mut clients, mut servers, _) = prepare(model, 2);
+    let (_, sent, received) = infer(model, clients.remove(0), servers.remove(0), &input);
     let requests = &sent[1..];
 
-    let mut server = servers.remove(0).start(MODEL.clone()).unwrap();
+    let mut server = servers.remove(0).start(model.clone()).unwrap();
     assert!(server.handle(sent[0].clone()).is_err(), "a second Open");
     for request in requests {
         let OnlineRequest::Step(message) = request else { panic!("one Open only") };
@@ -169,7 +188,7 @@ fn both_sides_refuse_disturbed_online_messages() {
 #[test]
 fn garbage_in_messages_gives_no_panic() {
     let mut stream = Seed::for_test(9).stream();
-    let (_, _, transcript) = prepare(1);
+    let (_, _, transcript) = prepare(&MODEL, 1);
     let PreprocessRequest::Open(open) = &transcript.requests[0] else { panic!("Open comes first") };
     let (mut server, _) = PreprocessServer::open(MODEL.clone(), open.clone()).unwrap();
     for request in &transcript.requests[1..] {
@@ -185,17 +204,17 @@ fn garbage_in_messages_gives_no_panic() {
 
 #[test]
 fn sessions_do_not_fit_another_model() {
-    let (_, mut servers, _) = prepare(1);
-    let other: Arc<dyn ServerModel> = Arc::new(TestModel::new(2));
+    let (_, mut servers, _) = prepare(&MODEL, 1);
+    let other: Arc<dyn ServerModel> = Arc::new(TestModel::new(2, Transfers::SoftSpoken));
     let mut plan = (**other.plan()).clone();
     plan.output.name = "other".into();
-    let other = TestModel { plan: Arc::new(plan), layers: TestModel::new(2).layers };
+    let other = TestModel { plan: Arc::new(plan), layers: TestModel::new(2, Transfers::SoftSpoken).layers };
     assert!(matches!(servers.remove(0).start(Arc::new(other)), Err(SessionError::Digest)));
 }
 
 #[test]
 fn an_input_of_a_wrong_length_sends_nothing() {
-    let (mut clients, ..) = prepare(1);
+    let (mut clients, ..) = prepare(&MODEL, 1);
     let error = clients.remove(0).start(&Share::zeros(71)).err().unwrap();
     assert!(matches!(error, SessionError::InputLength { expected: 72, got: 71 }));
     assert_eq!(error.blame(), Blame::Caller);

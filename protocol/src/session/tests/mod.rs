@@ -12,7 +12,7 @@ use super::*;
 use crate::he::{NativeBackend, PreparedLinear, choose_packing};
 use crate::plan::{
     Axis, InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest,
-    Shape, Step,
+    Shape, Step, Transfers,
 };
 use crate::random::Seed;
 use crate::share::Share;
@@ -72,7 +72,7 @@ impl Layer {
 }
 
 impl TestModel {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, transfers: Transfers) -> Self {
         let mut stream = Seed::for_test(seed).stream();
         let image = Shape::new(2, 6, 6);
         let features = Shape::new(3, 6, 6);
@@ -129,6 +129,7 @@ impl TestModel {
                 labels: vec![],
                 function: OutputFunction::Identity,
             },
+            transfers,
         };
         plan.validate().unwrap();
         Self { plan: Arc::new(plan), layers }
@@ -203,7 +204,10 @@ impl ServerModel for TestModel {
     }
 }
 
-static MODEL: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1)));
+static MODEL: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1, Transfers::SoftSpoken)));
+
+/// The same network with the silent extension.
+static SILENT: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1, Transfers::Silent)));
 
 /// Everything that crossed the wire.
 #[derive(Default)]
@@ -212,9 +216,9 @@ struct Transcript {
     responses: Vec<PreprocessResponse>,
 }
 
-fn prepare(sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript) {
+fn prepare(model: &Arc<TestModel>, sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript) {
     let mut transcript = Transcript::default();
-    let (mut client, requests) = PreprocessClient::start(MODEL.plan.clone(), "test", sessions, &NativeBackend).unwrap();
+    let (mut client, requests) = PreprocessClient::start(model.plan.clone(), "test", sessions, &NativeBackend).unwrap();
     let mut queue: VecDeque<PreprocessRequest> = requests.into();
     let mut server = None;
     let (mut client_sessions, mut server_sessions) = (Vec::new(), Vec::new());
@@ -222,7 +226,7 @@ fn prepare(sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript
         transcript.requests.push(request.clone());
         let responses = match (request, &mut server) {
             (PreprocessRequest::Open(open), None) => {
-                let (machine, responses) = PreprocessServer::open(MODEL.clone(), open).unwrap();
+                let (machine, responses) = PreprocessServer::open(model.clone(), open).unwrap();
                 server = Some(machine);
                 responses
             }
@@ -251,11 +255,12 @@ fn prepare(sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript
 
 /// Runs the online phase; gives the logits and all messages.
 fn infer(
+    model: &Arc<TestModel>,
     client: ClientSession,
     server: ServerSession,
     input: &Share,
 ) -> (Vec<u32>, Vec<OnlineRequest>, Vec<OnlineResponse>) {
-    let mut server = server.start(MODEL.clone()).unwrap();
+    let mut server = server.start(model.clone()).unwrap();
     let (mut client, requests) = client.start(input).unwrap();
     let mut queue: VecDeque<OnlineRequest> = requests.into();
     let (mut sent, mut received) = (Vec::new(), Vec::new());
@@ -276,6 +281,11 @@ fn infer(
         }
     }
     panic!("the logits never came");
+}
+
+/// The test network with each kind of extension.
+fn models() -> [&'static Arc<TestModel>; 2] {
+    [&MODEL, &SILENT]
 }
 
 fn inputs() -> Vec<Vec<i64>> {

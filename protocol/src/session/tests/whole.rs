@@ -5,22 +5,29 @@ use crate::uniformity::assert_uniform;
 
 #[test]
 fn private_inference_stays_in_the_last_place_rule() {
-    let inputs = inputs();
-    let (clients, servers, _) = prepare(inputs.len() as u32);
-    for ((client, server), input) in clients.into_iter().zip(servers).zip(inputs) {
-        let (logits, ..) = infer(client, server, &ring(&input));
-        for (logit, (low, high)) in logits.iter().zip(MODEL.bounds(&input)) {
-            let logit = i64::from(*logit as i32);
-            assert!((low..=high).contains(&logit), "{logit} is not in {low}..={high}");
+    for model in models() {
+        let inputs = inputs();
+        let (clients, servers, _) = prepare(model, inputs.len() as u32);
+        for ((client, server), input) in clients.into_iter().zip(servers).zip(inputs) {
+            let (logits, ..) = infer(model, client, server, &ring(&input));
+            for (logit, (low, high)) in logits.iter().zip(model.bounds(&input)) {
+                let logit = i64::from(*logit as i32);
+                assert!((low..=high).contains(&logit), "{logit} is not in {low}..={high}");
+            }
         }
     }
 }
 
 #[test]
 fn bytes_are_as_predicted() {
-    let (mut clients, mut servers, transcript) = prepare(2);
+    models().into_iter().for_each(assert_bytes_are_as_predicted);
+}
+
+fn assert_bytes_are_as_predicted(model: &Arc<TestModel>) {
+    // One session: the prediction's set-up is that of a stream with one.
+    let (mut clients, mut servers, transcript) = prepare(model, 1);
     let data = |message: &Message| message.data.len() as u64;
-    let prediction = predict(&MODEL.plan);
+    let prediction = predict(&model.plan);
     let (mut sent, mut set_up_sent) = (0, 0);
     for request in &transcript.requests {
         match request {
@@ -28,7 +35,12 @@ fn bytes_are_as_predicted() {
                 let keys: usize = open.public_keys.iter().map(|key| key.seed.len() + 8 * key.body.len()).sum();
                 set_up_sent += (keys + open.base_receiver.len()) as u64;
             }
-            PreprocessRequest::OtSetup(setup) => set_up_sent += setup.base_sender.len() as u64,
+            PreprocessRequest::OtSetup(setup) => {
+                set_up_sent += (setup.base_sender.len() + setup.preparation.len()) as u64;
+            }
+            PreprocessRequest::Step(message) if message.kind == MessageKind::ClientPreparation => {
+                set_up_sent += data(message);
+            }
             PreprocessRequest::Step(message) => sent += data(message),
         }
     }
@@ -36,17 +48,21 @@ fn bytes_are_as_predicted() {
     for response in &transcript.responses {
         match response {
             PreprocessResponse::Accept(accept) => {
-                set_up_received += (accept.base_receiver.len() + accept.base_sender.len()) as u64;
+                let Accept { base_sender, base_receiver, preparation } = accept;
+                set_up_received += (base_receiver.len() + base_sender.len() + preparation.len()) as u64;
+            }
+            PreprocessResponse::Step(message) if message.kind == MessageKind::ServerPreparation => {
+                set_up_received += data(message);
             }
             PreprocessResponse::Step(message) => received += data(message),
             PreprocessResponse::Prepared(_) => {}
         }
     }
     assert_eq!((set_up_sent, set_up_received), (prediction.setup.bytes_sent, prediction.setup.bytes_received));
-    assert_eq!(sent, 2 * prediction.preprocessing.bytes_sent);
-    assert_eq!(received, 2 * prediction.preprocessing.bytes_received);
+    assert_eq!(sent, prediction.preprocessing.bytes_sent);
+    assert_eq!(received, prediction.preprocessing.bytes_received);
 
-    let (_, sent, received) = infer(clients.remove(0), servers.remove(0), &ring(&inputs()[3]));
+    let (_, sent, received) = infer(model, clients.remove(0), servers.remove(0), &ring(&inputs()[3]));
     let sent: u64 =
         sent.iter().map(|request| if let OnlineRequest::Step(message) = request { data(message) } else { 0 }).sum();
     let received: u64 = received.iter().map(|OnlineResponse::Step(message)| data(message)).sum();
@@ -57,7 +73,7 @@ fn bytes_are_as_predicted() {
 
 #[test]
 fn secrets_do_not_show_in_debug() {
-    let (clients, servers, transcript) = prepare(1);
+    let (clients, servers, transcript) = prepare(&MODEL, 1);
     assert!(format!("{:?}", clients[0]).len() < 60);
     assert!(format!("{:?}", servers[0]).len() < 60);
     let PreprocessRequest::Step(message) = &transcript.requests[1] else { panic!("masks come second") };
@@ -66,8 +82,12 @@ fn secrets_do_not_show_in_debug() {
 
 #[test]
 fn what_each_side_sees_is_uniform() {
+    models().into_iter().for_each(assert_views_are_uniform);
+}
+
+fn assert_views_are_uniform(model: &Arc<TestModel>) {
     let count = 40;
-    let (clients, servers, transcript) = prepare(count);
+    let (clients, servers, transcript) = prepare(model, count);
     let mut seen: Vec<(MessageKind, Vec<u8>)> = Vec::new();
     let mut note = |message: &Message| match seen.iter_mut().find(|(kind, _)| *kind == message.kind) {
         Some((_, bytes)) => bytes.extend(&message.data),
@@ -85,7 +105,7 @@ fn what_each_side_sees_is_uniform() {
     }
     // The same input every time: only the masks make the messages differ.
     for (client, server) in clients.into_iter().zip(servers) {
-        let (_, sent, received) = infer(client, server, &ring(&[16; 72]));
+        let (_, sent, received) = infer(model, client, server, &ring(&[16; 72]));
         for request in &sent {
             if let OnlineRequest::Step(message) = request {
                 note(message);

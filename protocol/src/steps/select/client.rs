@@ -7,7 +7,7 @@ use super::product::Selector;
 use super::tables::{self, CHUNK};
 use super::tree::{Node, Triples};
 use crate::bits::{packed_len, unpack};
-use crate::ot::{self, ExtensionReceiver, ExtensionSender, OtError, SenderPads};
+use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, SenderPads};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ClientBitProduct;
@@ -145,11 +145,11 @@ fn share_tables(
 ) -> Result<(SenderPads, usize), OtError> {
     let transfers = CHUNK * layout.window() as usize;
     let whole = layout.elements / CHUNK;
-    let (chunk_rows, rest_rows) = rows.split_at(ot::extension_len(whole * transfers));
+    let (chunk_rows, rest_rows) = rows.split_at(layout.kind.extension_len(whole * transfers));
     let (chunk_corrections, rest_corrections) = corrections.split_at_mut(whole * CHUNK / 8 * layout.correction_bits());
     let (chunk_tables, rest_tables) = tables.split_at_mut(whole * CHUNK / 8 * layout.table_bits());
     chunk_rows
-        .par_chunks(ot::extension_len(transfers))
+        .par_chunks(layout.kind.extension_len(transfers))
         .zip(share.par_chunks(CHUNK))
         .zip(chunk_corrections.par_chunks_mut(CHUNK / 8 * layout.correction_bits()))
         .zip(chunk_tables.par_chunks_mut(CHUNK / 8 * layout.table_bits()))

@@ -1,7 +1,7 @@
 //! Sizes of the step's messages, and the cut of the window into groups.
 
 use crate::bits::packed_len;
-use crate::ot;
+use crate::ot::ExtensionKind;
 use crate::plan::{Node, Plan, Step};
 
 /// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
@@ -33,22 +33,24 @@ pub struct SelectLayout {
     /// Widths of the groups that the window of `bits - 1 - ignored` bits is cut into, lowest first: 1 to 16 groups of 1
     /// to 6 bits. See [`group_widths`].
     pub groups: Vec<u32>,
+    /// How the transfers are made.
+    pub kind: ExtensionKind,
 }
 
 impl SelectLayout {
     /// The layout of a comparing node of a plan, `None` for others.
     pub fn of_node(plan: &Plan, node: &Node) -> Option<Self> {
         let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
-        let elements = node.shape.elements();
+        let (elements, kind) = (node.shape.elements(), plan.transfers.kind());
         Some(match &node.step {
             Step::Relu { drop, groups } => {
                 let selection = Selection::Truncated;
-                Self { elements, bits, ignored: *drop, selection, groups: groups.clone() }
+                Self { elements, bits, ignored: *drop, selection, groups: groups.clone(), kind }
             }
             // A difference has one bit more than its terms.
             Step::Maximum { ignored, groups } => {
                 let selection = Selection::Whole;
-                Self { elements, bits: bits + 1, ignored: *ignored, selection, groups: groups.clone() }
+                Self { elements, bits: bits + 1, ignored: *ignored, selection, groups: groups.clone(), kind }
             }
             _ => return None,
         })
@@ -142,12 +144,12 @@ impl SelectLayout {
 
     /// Bytes of the server's extension rows.
     pub fn server_correlations_len(&self) -> usize {
-        ot::extension_len(self.server_transfers())
+        self.kind.extension_len(self.server_transfers())
     }
 
     /// Bytes of the client's extension rows, leaf corrections and wrap corrections.
     pub fn client_corrections_len(&self) -> usize {
-        ot::extension_len(self.client_transfers()) + self.leaf_corrections_len() + self.wrap_corrections_len()
+        self.kind.extension_len(self.client_transfers()) + self.leaf_corrections_len() + self.wrap_corrections_len()
     }
 
     /// Bytes of the server's online message of `round`, 0 to [`rounds`](Self::rounds)` - 1`.

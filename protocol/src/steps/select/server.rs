@@ -7,7 +7,7 @@ use super::product::Selector;
 use super::tables::{self, CHUNK};
 use super::tree::{Node, Triples};
 use crate::bits::{BitReader, BitWriter, pack, packed_len};
-use crate::ot::{self, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
+use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ServerBitProduct;
@@ -79,7 +79,7 @@ impl SelectServerPending {
     ) -> Result<SelectServer, OtError> {
         let Self { layout, masks, leaf_pads, triples, selector, wrap } = self;
         OtError::check_length("message of corrections", layout.client_corrections_len(), corrections)?;
-        let (rows, corrections) = corrections.split_at(ot::extension_len(layout.client_transfers()));
+        let (rows, corrections) = corrections.split_at(layout.kind.extension_len(layout.client_transfers()));
         let (leaf_corrections, wrap_corrections) = corrections.split_at(layout.leaf_corrections_len());
         let pads = sender.extend(first_client_transfer, layout.client_transfers(), rows)?;
         let triples = triples.complete(&pads, 0);
@@ -115,10 +115,10 @@ fn choose_masks(
     let transfers = CHUNK * layout.window() as usize;
     let whole = layout.elements / CHUNK;
     let done = whole * transfers;
-    let (chunk_rows, rest_rows) = rows.split_at_mut(ot::extension_len(done));
+    let (chunk_rows, rest_rows) = rows.split_at_mut(layout.kind.extension_len(done));
     let (chunk_pads, rest_pads) = leaf_pads.split_at_mut(whole * CHUNK / 8 * layout.correction_bits());
     chunk_rows
-        .par_chunks_mut(ot::extension_len(transfers))
+        .par_chunks_mut(layout.kind.extension_len(transfers))
         .zip(choices.par_chunks(transfers / 64))
         .zip(chunk_pads.par_chunks_mut(CHUNK / 8 * layout.correction_bits()))
         .enumerate()

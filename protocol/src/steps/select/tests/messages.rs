@@ -1,7 +1,6 @@
 //! What each party sees.
 
 use super::*;
-use crate::ot;
 use crate::steps::tests::split;
 use crate::steps::{bit, random_bits};
 use crate::uniformity::assert_uniform;
@@ -122,7 +121,7 @@ fn nothing_that_a_party_receives_combines_to_a_value() {
         let outcome = run(&layout, &sharing, None, seed);
 
         let mut server = Columns { elements, columns: vec![] };
-        let mut corrections = &outcome.corrections[ot::extension_len(layout.client_transfers())..];
+        let mut corrections = &outcome.corrections[layout.kind.extension_len(layout.client_transfers())..];
         server.add_packed(layout.correction_bits(), &mut corrections);
         if layout.has_wrap() {
             server.add_packed(ignored as usize, &mut corrections);

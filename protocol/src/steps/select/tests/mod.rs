@@ -21,7 +21,8 @@ struct Outcome {
 }
 
 fn layout(elements: usize, bits: u32, ignored: u32, selection: Selection, rounds: u32) -> SelectLayout {
-    SelectLayout { elements, bits, ignored, selection, groups: group_widths(bits - 1 - ignored, rounds) }
+    let groups = group_widths(bits - 1 - ignored, rounds);
+    SelectLayout { elements, bits, ignored, selection, groups, kind: crate::ot::ExtensionKind::DEFAULT }
 }
 
 /// Runs the step, checking each message's length against the layout.

@@ -35,6 +35,7 @@ fn round_trips_follow_from_the_groups() {
             ignored: 0,
             selection: Selection::Whole,
             groups: vec![1; groups as usize],
+            kind: crate::ot::ExtensionKind::DEFAULT,
         };
         assert_eq!(layout.rounds(), rounds, "{groups} groups");
         for past in [rounds, rounds + 1, u32::MAX] {

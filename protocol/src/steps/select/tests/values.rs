@@ -97,7 +97,7 @@ fn every_cut_into_groups_works() {
             for selection in BOTH {
                 let bits = window + ignored + 1;
                 let values = values(bits, ignored, 300, 3);
-                let layout = SelectLayout { elements: 300, bits, ignored, selection, groups: groups.to_vec() };
+                let layout = SelectLayout { groups: groups.to_vec(), ..layout(300, bits, ignored, selection, 2) };
                 check(&layout, &values, &run(&layout, &split(&values, 6), None, 30).values);
             }
         }
