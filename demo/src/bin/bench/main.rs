@@ -43,9 +43,9 @@ struct Arguments {
     /// Sessions prepared on one stream in the batch measurement.
     #[arg(long, default_value_t = 10)]
     batch: u32,
-    /// Prepared sessions that the server holds when its memory is read [default: 100 of a bundled network, 10 of a file's].
-    #[arg(long)]
-    held: Option<u32>,
+    /// Prepared sessions that the server holds when its memory is read; more than 1 GiB of them it refuses.
+    #[arg(long, default_value_t = 10)]
+    held: u32,
     /// Encryption backend of the client.
     #[arg(long, default_value = "native")]
     engine: Engine,

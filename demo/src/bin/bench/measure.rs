@@ -11,8 +11,6 @@ use crate::server::{NAME, ServerProcess};
 pub(crate) struct Measurements {
     /// The phases in the order in which they are shown.
     pub(crate) phases: Vec<Phase>,
-    /// Prepared sessions that the server held when its memory was read.
-    pub(crate) held: u32,
     /// Resident memory of the server, now and at most, in MB.
     pub(crate) memory: Option<[f64; 2]>,
     /// Against plain inference, if its logits are known and logits were revealed.
@@ -74,9 +72,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Measurements> {
         online.push(inference.online);
     }
     let batch = batches(arguments, &model, &network).await?;
-    let held = arguments.held.unwrap_or(if arguments.inputs.is_some() { 10 } else { 100 });
-    if held > 0 {
-        model.preprocess(held).await?;
+    if arguments.held > 0 {
+        model.preprocess(arguments.held).await?;
     }
     Ok(Measurements {
         phases: vec![
@@ -84,7 +81,6 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Measurements> {
             Phase::new("preprocessing, in a batch, each", &batch, arguments.batch),
             Phase::new("online", &online, 1),
         ],
-        held,
         memory: server.memory(),
         accuracy: (accuracy.largest_logit > 0.0).then_some(accuracy),
     })

@@ -26,7 +26,7 @@ pub(crate) fn json(arguments: &Arguments, measurements: &Measurements) -> Value 
         "batch": arguments.batch, "class_only": arguments.class_only,
         "comparison_round_trips": arguments.comparison_round_trips, "phases": phases,
         "server_memory_mb":
-            measurements.memory.map(|[now, most]| json!({"sessions": measurements.held, "now": now, "peak": most})),
+            measurements.memory.map(|[now, most]| json!({"sessions": arguments.held, "now": now, "peak": most})),
         "logits": measurements.accuracy.map(|accuracy| json!({
             "largest_difference": accuracy.largest_difference, "largest_logit": accuracy.largest_logit,
         })),
@@ -51,7 +51,7 @@ pub(crate) fn print(arguments: &Arguments, measurements: &Measurements) {
         );
     }
     if let Some([now, most]) = measurements.memory {
-        println!("server memory with {} prepared sessions: {now:.0} MB now, {most:.0} MB at most", measurements.held);
+        println!("server memory with {} prepared sessions: {now:.0} MB now, {most:.0} MB at most", arguments.held);
     }
     if let Some(accuracy) = measurements.accuracy {
         println!(
