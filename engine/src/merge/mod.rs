@@ -1,9 +1,10 @@
 //! Merging: rewriting the float graph so that nothing is computed privately that can be computed beforehand
-//! (`docs/protocol.md`, section 9).
+//! (`docs/protocol.md`, section 11.1).
 //!
 //! What comes out consists of linear layers with exact bias maps, bare squares, ReLUs, maximum pools, constants, and
-//! what is local on shares: sum pools, zero padding, additions, reshapes, joined and cut channels. Each rule does one rewrite at a time and lives in a file of its own; the rules are applied until none
-//! finds anything to do. Every rewrite is exact in real arithmetic.
+//! what is local on shares: sum pools, zero padding, additions, reshapes, joined and cut channels. Each rule does one
+//! rewrite at a time and lives in a file of its own; the rules are applied until none finds anything to do. Every
+//! rewrite is exact in real arithmetic.
 
 mod affine;
 mod affine_backward;

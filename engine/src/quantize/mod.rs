@@ -22,5 +22,5 @@ mod start;
 pub use calibration::{Calibration, CalibrationError};
 pub use error::QuantizeError;
 
-/// A tensor that enters a nonlinear step must stay below `2^30` (`docs/protocol.md`, section 2).
+/// A tensor that enters a nonlinear step must stay below `2^30` (`docs/protocol.md`, section 6).
 pub(crate) const VALUE_BITS: u32 = 30;

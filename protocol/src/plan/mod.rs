@@ -163,7 +163,7 @@ pub enum Step {
         /// Low bits dropped, 1 to 30.
         drop: u32,
     },
-    /// `max(x, 0)` with `drop` low bits dropped, to within one unit. Two or three round trips, by the number of groups.
+    /// `max(x, 0)` with `drop` low bits dropped, to within one unit. One to three round trips, by the number of groups.
     Relu {
         /// Low bits dropped, 0 to 29. They are not compared either.
         drop: u32,
