@@ -1,6 +1,6 @@
 //! Bounds that the schema documents. Both sides hold to them, and the conversions enforce them.
 
-use tacit_protocol::{plan, session::Message};
+use tacit_protocol::{plan, session::Message, steps::select};
 
 /// Longest message, in bytes of its protobuf encoding: what `max_decoding_message_size` is set to.
 pub const MESSAGE_BYTES: usize = 1 << 20;
@@ -33,16 +33,16 @@ pub const EXTENT: usize = 1 << 12;
 pub const NODES: usize = plan::MAX_NODES;
 
 /// Most inputs of a node.
-pub const NODE_INPUTS: usize = 64;
+pub const NODE_INPUTS: usize = plan::MAX_INPUTS;
 
 /// Most groups of compared bits.
-pub const GROUPS: usize = 16;
+pub const GROUPS: usize = select::MAX_GROUPS;
 
 /// Most bits of a group of compared bits.
-pub const GROUP_BITS: u32 = 6;
+pub const GROUP_BITS: u32 = select::MAX_GROUP_BITS;
 
 /// Most bits of a revealed class.
-pub const CLASS_BITS: u32 = 22;
+pub const CLASS_BITS: u32 = plan::MAX_CLASS_BITS;
 
 /// Most labels of a model.
 pub const LABELS: usize = 1 << 16;

@@ -14,7 +14,7 @@ mod validate;
 pub use digest::PlanDigest;
 pub use fixed_point::InputError;
 pub use linear::{LinearPlan, LinearShape, Packing, Padding};
-pub use validate::{MAX_ELEMENTS, MAX_NODES, PlanError};
+pub use validate::{MAX_CLASS_BITS, MAX_ELEMENTS, MAX_INPUTS, MAX_NODES, PlanError};
 
 use crate::ot::ExtensionKind;
 

@@ -14,12 +14,9 @@ pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
 /// Most terms of all sum pools together: bounds the time that local steps take.
 const MAX_POOLED: usize = 1 << 34;
 /// Most values that a node takes.
-const MAX_INPUTS: usize = 64;
-/// Most groups of compared bits, and most bits of a group.
-const MAX_GROUPS: usize = 16;
-const MAX_GROUP: u32 = 6;
+pub const MAX_INPUTS: usize = 64;
 /// Most bits of a class: no value has more elements.
-const MAX_CLASS_BITS: u32 = 22;
+pub const MAX_CLASS_BITS: u32 = 22;
 /// Most bytes of preprocessing of all comparing steps together: bounds a session's memory.
 const MAX_COMPARED: u64 = 1 << 30;
 /// Largest kernel side, stride, dilation, factor or padding.
@@ -165,17 +162,17 @@ impl Plan {
                 check(expected == Some([node.shape.height, node.shape.width]), "the pooled shape is wrong")?;
                 fraction(input_fraction)
             }
-            Step::Relu { drop, groups } => {
+            Step::Relu { drop, .. } => {
                 check(*drop <= 29, "at most 29 bits can be dropped")?;
                 same_shape()?;
-                validate_groups(groups, input.bits, *drop)?;
+                self.validate_comparison(node)?;
                 fraction(input_fraction - i64::from(*drop))
             }
-            Step::Maximum { ignored, groups } => {
-                let other = self.second_term(node, input)?;
+            Step::Maximum { ignored, .. } => {
+                self.second_term(node, input)?;
                 check(*ignored <= 29, "at most 29 bits can be ignored")?;
                 same_shape()?;
-                validate_groups(groups, input.bits.max(other.bits) + 1, *ignored)?;
+                self.validate_comparison(node)?;
                 fraction(input_fraction)
             }
             Step::Add | Step::Subtract => {
@@ -240,6 +237,11 @@ impl Plan {
         Ok(other)
     }
 
+    /// The groups of a comparing step fit the bits that it compares.
+    fn validate_comparison(&self, node: &Node) -> Result<(), String> {
+        SelectLayout::of_node(self, node).map_or(Ok(()), |layout| layout.check().map_err(str::to_string))
+    }
+
     /// Joined values have images of one size; their scales may differ, and the declared one is that of the first.
     fn validate_concat(&self, node: &Node, input: &Node) -> Result<(), String> {
         let mut channels = 0;
@@ -251,14 +253,6 @@ impl Plan {
         check(channels == node.shape.channels, "the channels do not add up")?;
         check(node.fraction_bits == input.fraction_bits, "the fraction bits do not follow from the input's")
     }
-}
-
-/// Groups of a comparison of values of `bits` bits whose `ignored` low bits are not compared.
-fn validate_groups(groups: &[u32], bits: u32, ignored: u32) -> Result<(), String> {
-    check(bits <= 31, "only values of at most 31 bits can be compared")?;
-    let fits = (1..=MAX_GROUPS).contains(&groups.len()) && groups.iter().all(|width| (1..=MAX_GROUP).contains(width));
-    check(fits, "there must be 1 to 16 groups of 1 to 6 bits")?;
-    check(groups.iter().sum::<u32>() + ignored + 1 == bits, "the groups do not make up the compared bits")
 }
 
 /// Rules of a convolution's geometry.

@@ -22,7 +22,8 @@ struct NodeLayout {
     server_transfer: u64,
 }
 
-enum NodeKind {
+/// What a node is to a session, with its size.
+pub(super) enum NodeKind {
     Input { elements: usize },
     Linear { upload: usize, response: usize },
     Square(SquareLayout),
@@ -46,10 +47,9 @@ impl SessionLayout {
                 }
                 Step::Square { drop } => NodeKind::Square(SquareLayout { elements, drop: *drop, kind }),
                 Step::Truncate { drop } => NodeKind::Truncate(TruncateLayout { elements, drop: *drop, kind }),
-                Step::Relu { .. } | Step::Maximum { .. } => match SelectLayout::of_node(plan, node) {
-                    Some(select) => NodeKind::Select(select),
-                    None => NodeKind::Local,
-                },
+                Step::Relu { .. } | Step::Maximum { .. } => {
+                    SelectLayout::of_node(plan, node).map_or(NodeKind::Local, NodeKind::Select)
+                }
                 Step::SumPool { .. }
                 | Step::Add
                 | Step::Subtract
@@ -108,6 +108,11 @@ impl SessionLayout {
             (NodeKind::Output { length }, OutputShare) => *length,
             _ => return None,
         })
+    }
+
+    /// What a node of the plan is.
+    pub(super) fn kind(&self, node: NodeId) -> &NodeKind {
+        &self.nodes[node].kind
     }
 
     /// Round trips of a node in the online phase.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
 use super::error::SessionError;
-use super::layout::SessionLayout;
+use super::layout::{NodeKind, SessionLayout};
 use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, PreprocessResponse};
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
@@ -16,9 +16,9 @@ use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::steps::linear;
-use crate::steps::select::{SelectLayout, SelectServerPending};
-use crate::steps::square::{SquareLayout, SquareServerPending};
-use crate::steps::truncate::{TruncateLayout, TruncateServerPending};
+use crate::steps::select::SelectServerPending;
+use crate::steps::square::SquareServerPending;
+use crate::steps::truncate::TruncateServerPending;
 
 /// Most sessions of a batch that a client may have open at the same time.
 const MAX_SESSIONS_IN_FLIGHT: usize = 8;
@@ -215,22 +215,19 @@ impl Preparation {
 
     /// Sends the rows of all truncate and comparing steps: they depend on nothing that the client sends.
     fn send_rows(&mut self, context: &Context, messages: &mut Vec<PreprocessResponse>) {
-        let plan = context.model.plan();
         let (Some(receiver), Some(_)) = (&context.receiver, &context.sender) else { return };
-        for (id, node) in plan.nodes.iter().enumerate() {
+        for id in 0..self.nodes.len() {
             let NodeState::AwaitsTransfers = self.nodes[id] else { continue };
             let first = context.layout.server_transfer(self.index, id);
-            let (state, rows) = match (&node.step, SelectLayout::of_node(plan, node)) {
-                (Step::Truncate { drop }, _) => {
-                    let (elements, kind) = (node.shape.elements(), receiver.kind());
-                    let layout = TruncateLayout { elements, drop: *drop, kind };
+            let (state, rows) = match context.layout.kind(id) {
+                NodeKind::Truncate(layout) => {
                     let seed = self.seed.derive("truncate", id as u64);
-                    let (pending, rows) = TruncateServerPending::start(layout, receiver, first, &seed);
+                    let (pending, rows) = TruncateServerPending::start(*layout, receiver, first, &seed);
                     (NodeState::TruncateAwaitsCorrections(pending), rows)
                 }
-                (_, Some(layout)) => {
+                NodeKind::Select(layout) => {
                     let seed = self.seed.derive("select", id as u64);
-                    let (pending, rows) = SelectServerPending::start(layout, receiver, first, &seed);
+                    let (pending, rows) = SelectServerPending::start(layout.clone(), receiver, first, &seed);
                     (NodeState::SelectAwaitsCorrections(pending), rows)
                 }
                 _ => continue,
@@ -279,14 +276,13 @@ impl Preparation {
                 }
                 NodeState::Ready(Some(ServerStep::Linear(share)))
             }
-            (NodeState::AwaitsChoices, Step::Square { drop }) => {
+            (NodeState::AwaitsChoices, _) => {
                 let (Some(receiver), Some(sender)) = (&context.receiver, &context.sender) else {
                     return Err(unexpected);
                 };
-                let elements = context.model.plan().nodes[id].shape.elements();
-                let layout = SquareLayout { elements, drop: *drop, kind: receiver.kind() };
+                let NodeKind::Square(layout) = context.layout.kind(id) else { return Err(unexpected) };
                 let (pending, reply) = SquareServerPending::start(
-                    layout,
+                    *layout,
                     sender,
                     context.layout.client_transfer(self.index, id),
                     &data,

@@ -6,15 +6,16 @@ use rayon::prelude::*;
 
 use super::super::assembly::{Assembly, split};
 use super::super::error::SessionError;
+use super::super::layout::NodeKind;
 use super::super::message::{Message, MessageKind, Prepared, PreprocessRequest};
 use super::super::online_client::{ClientSession, ClientStep};
 use super::Context;
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
 use crate::share::Share;
-use crate::steps::select::{SelectClient, SelectLayout};
-use crate::steps::square::{SquareClientPending, SquareLayout};
-use crate::steps::truncate::{TruncateClient, TruncateLayout};
+use crate::steps::select::SelectClient;
+use crate::steps::square::SquareClientPending;
+use crate::steps::truncate::TruncateClient;
 use crate::steps::{linear, local};
 
 /// One session of the batch, being prepared.
@@ -82,12 +83,13 @@ impl Preparation {
                     masks.push((id, linear));
                     self.nodes[id] = NodeState::LinearSent;
                 }
-                Step::Square { drop } => {
-                    let Some((receiver, _)) = &context.transfers else { continue };
-                    let kind = receiver.kind();
-                    let layout = SquareLayout { elements: node.shape.elements(), drop: *drop, kind };
+                Step::Square { .. } => {
+                    let (Some((receiver, _)), NodeKind::Square(layout)) = (&context.transfers, context.layout.kind(id))
+                    else {
+                        continue;
+                    };
                     let first = context.layout.client_transfer(self.index, id);
-                    let (pending, rows) = SquareClientPending::start(layout, inputs[0], receiver, first);
+                    let (pending, rows) = SquareClientPending::start(*layout, inputs[0], receiver, first);
                     self.nodes[id] = NodeState::SquareSent(pending);
                     self.send(id, MessageKind::ShareChoices, rows, messages);
                 }
@@ -183,19 +185,16 @@ impl Preparation {
         };
         let server_first = context.layout.server_transfer(self.index, id);
         let client_first = context.layout.client_transfer(self.index, id);
-        let (step, corrections) = match (&node.step, inputs.as_slice()) {
-            (Step::Truncate { drop }, _) => {
-                let kind = receiver.kind();
-                let layout = TruncateLayout { elements: node.shape.elements(), drop: *drop, kind };
+        let (step, corrections) = match context.layout.kind(id) {
+            NodeKind::Truncate(layout) => {
                 let (ready, corrections) =
-                    TruncateClient::prepare(layout, inputs[0], mask, sender, server_first, rows)?;
+                    TruncateClient::prepare(*layout, inputs[0], mask, sender, server_first, rows)?;
                 (ClientStep::Truncate(ready), corrections)
             }
-            (step, inputs) => {
-                let layout = SelectLayout::of_node(&context.plan, node).ok_or(SessionError::Model(id))?;
+            NodeKind::Select(layout) => {
                 let seed = self.seed.derive("select", id as u64);
                 let difference;
-                let (share, addend) = match (step, inputs) {
+                let (share, addend) = match (&node.step, inputs.as_slice()) {
                     (Step::Maximum { .. }, [first, second]) => {
                         difference = local::difference(first, second);
                         (&difference, Some(*second))
@@ -203,7 +202,7 @@ impl Preparation {
                     _ => (inputs[0], None),
                 };
                 let (ready, corrections) = SelectClient::prepare(
-                    layout,
+                    layout.clone(),
                     share,
                     addend,
                     mask,
@@ -216,6 +215,7 @@ impl Preparation {
                 )?;
                 (ClientStep::Select(Box::new(ready)), corrections)
             }
+            _ => return Err(SessionError::Model(id)),
         };
         self.nodes[id] = NodeState::Ready(Some(step));
         self.send(id, MessageKind::ClientCorrections, corrections, messages);

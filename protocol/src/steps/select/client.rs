@@ -50,7 +50,7 @@ impl SelectClient {
         rows: &[u8],
         seed: &Seed,
     ) -> Result<(Self, Vec<u8>), OtError> {
-        debug_assert!(layout.is_consistent());
+        debug_assert_eq!(layout.check(), Ok(()));
         OtError::check_length("extension message", layout.server_correlations_len(), rows)?;
         let (elements, joined) = (layout.elements, layout.elements * layout.joins());
         let choices = random_bits(seed, layout.client_transfers());

@@ -4,8 +4,10 @@ use crate::bits::packed_len;
 use crate::ot::ExtensionKind;
 use crate::plan::{Node, Plan, Step};
 
+/// Most groups of a comparison: as many as three round trips can combine.
+pub const MAX_GROUPS: usize = 16;
 /// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
-const MAX_GROUP: u32 = 6;
+pub const MAX_GROUP_BITS: u32 = 6;
 
 /// Bytes of extension rows for each transfer, for comparing costs.
 const TRANSFER_BITS: u32 = 32;
@@ -184,13 +186,23 @@ impl SelectLayout {
         }
     }
 
-    /// Whether the fields agree with each other.
-    pub(super) fn is_consistent(&self) -> bool {
-        (2..=31).contains(&self.bits)
-            && self.ignored < self.bits - 1
-            && (1..=16).contains(&self.groups.len())
-            && self.groups.iter().all(|width| (1..=MAX_GROUP).contains(width))
-            && self.window() == self.bits - 1 - self.ignored
+    /// Checks that the fields agree with each other.
+    ///
+    /// # Errors
+    /// The broken rule.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.bits > 31 {
+            return Err("only values of at most 31 bits can be compared");
+        }
+        let fits = (1..=MAX_GROUPS).contains(&self.groups.len())
+            && self.groups.iter().all(|width| (1..=MAX_GROUP_BITS).contains(width));
+        if !fits {
+            return Err("there must be 1 to 16 groups of 1 to 6 bits");
+        }
+        if self.window() + self.ignored + 1 != self.bits {
+            return Err("the groups do not make up the compared bits");
+        }
+        Ok(())
     }
 }
 
@@ -198,10 +210,10 @@ impl SelectLayout {
 /// 3 is used where 2 cannot hold the window, of 1 to 30 bits).
 pub fn group_widths(window: u32, rounds: u32) -> Vec<u32> {
     let fits = |rounds| if rounds < 3 { 4 } else { 16 };
-    let most = if window > fits(rounds) * MAX_GROUP { fits(3) } else { fits(rounds) };
+    let most = if window > fits(rounds) * MAX_GROUP_BITS { fits(3) } else { fits(rounds) };
     // Costs grow faster than widths, so that equal widths are best, but for the lowest group, which costs half.
     let cuts = (1..=most.min(window)).flat_map(|groups| {
-        (1..=MAX_GROUP.min(window)).filter_map(move |lowest| {
+        (1..=MAX_GROUP_BITS.min(window)).filter_map(move |lowest| {
             let (rest, others) = (window - lowest, groups - 1);
             if others == 0 {
                 return (rest == 0).then(|| vec![lowest]);
@@ -209,7 +221,7 @@ pub fn group_widths(window: u32, rounds: u32) -> Vec<u32> {
             let (width, wider) = (rest / others, rest % others);
             let mut widths = vec![lowest];
             widths.extend((0..others).map(|index| width + u32::from(index < wider)));
-            (width > 0 && widths.iter().all(|width| *width <= MAX_GROUP)).then_some(widths)
+            (width > 0 && widths.iter().all(|width| *width <= MAX_GROUP_BITS)).then_some(widths)
         })
     });
     let cost = |widths: &Vec<u32>| {

@@ -113,5 +113,5 @@ mod tests;
 mod tree;
 
 pub use client::SelectClient;
-pub use layout::{SelectLayout, Selection, group_widths};
+pub use layout::{MAX_GROUP_BITS, MAX_GROUPS, SelectLayout, Selection, group_widths};
 pub use server::{SelectProgress, SelectServer, SelectServerPending};

@@ -37,7 +37,7 @@ impl SelectServerPending {
         first_server_transfer: u64,
         seed: &Seed,
     ) -> (Self, Vec<u8>) {
-        debug_assert!(layout.is_consistent());
+        debug_assert_eq!(layout.check(), Ok(()));
         let elements = layout.elements;
         let choices = random_bits(seed, layout.server_transfers());
         let mut rows = vec![0; layout.server_correlations_len()];

@@ -73,7 +73,7 @@ fn group_widths_cost_the_least() {
             let most = if rounds == 2 && window <= 24 { 4 } else { 16 };
             assert_eq!(cost(&widths), least_cost(window as usize, most), "{window}: {widths:?}");
             let layout = layout(1, window + 1, 0, Selection::Whole, rounds);
-            assert!(layout.is_consistent());
+            assert_eq!(layout.check(), Ok(()));
             assert!(layout.rounds() <= if window > 24 { 3 } else { rounds });
         }
     }
