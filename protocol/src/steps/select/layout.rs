@@ -43,7 +43,7 @@ impl SelectLayout {
     /// The layout of a comparing node of a plan, `None` for others.
     pub fn of_node(plan: &Plan, node: &Node) -> Option<Self> {
         let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
-        let (elements, kind) = (node.shape.elements(), plan.transfers.kind());
+        let (elements, kind) = (node.shape.elements(), plan.transfers);
         Some(match &node.step {
             Step::Relu { drop, groups } => {
                 let selection = Selection::Truncated;
