@@ -9,8 +9,8 @@ pub const MAX_GROUPS: usize = 16;
 /// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
 pub const MAX_GROUP_BITS: u32 = 6;
 
-/// Bytes of extension rows for each transfer, for comparing costs.
-const TRANSFER_BITS: u32 = 32;
+/// Bits of extension rows for each transfer, for comparing costs: those of SoftSpokenOT with its default height.
+const TRANSFER_BITS: u32 = 22;
 
 /// What the step makes of a value's sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
