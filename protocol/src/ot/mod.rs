@@ -135,9 +135,8 @@ pub const fn padded(count: usize) -> usize {
 pub struct TreeHeight(u8);
 
 impl TreeHeight {
-    /// What plans use unless told otherwise: 2.75 bytes for each transfer. With the streams of a processor that has
-    /// vector AES, one more byte at 1 Gbit/s takes about as long as what both parties save with a height of 4, and
-    /// heights from 7 on compute longer than their bytes take (`docs/protocol.md`, section 5.2).
+    /// What plans use unless told otherwise: 2.75 bytes for each transfer. Up to here each level saves more time on a
+    /// network of 1 Gbit/s than it costs in computation (the table in `docs/protocol.md`, section 5.2).
     pub const DEFAULT: Self = Self(6);
 
     /// The fewest bytes for each transfer.
