@@ -68,7 +68,8 @@ pub(crate) fn reveals_class_only(plan: &Plan) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Shape, Transfers};
+    use tacit_protocol::ot::ExtensionKind;
+    use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Shape};
 
     fn plan(last: Step, shape: Shape, function: OutputFunction) -> Plan {
         let node = |step, shape| Node { step, inputs: vec![], shape, fraction_bits: 4, bits: 16 };
@@ -81,7 +82,7 @@ mod tests {
                 labels: ["cat", "dog", "owl"].map(String::from).to_vec(),
                 function,
             },
-            transfers: Transfers::SoftSpoken,
+            transfers: ExtensionKind::DEFAULT,
         }
     }
 

@@ -46,7 +46,8 @@ pub(crate) fn encode_batch(plan: &Plan, inputs: &ArrayD<f32>) -> Result<Vec<Shar
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Shape, Step, Transfers};
+    use tacit_protocol::ot::ExtensionKind;
+    use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Shape, Step};
 
     fn plan() -> Plan {
         let shape = Shape::new(1, 2, 3);
@@ -60,7 +61,7 @@ mod tests {
                 labels: vec![],
                 function: OutputFunction::Identity,
             },
-            transfers: Transfers::SoftSpoken,
+            transfers: ExtensionKind::DEFAULT,
         }
     }
 

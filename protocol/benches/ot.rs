@@ -1,73 +1,153 @@
-//! Random transfers per second of both sides, for each height of the trees, on one and on two threads.
-//! Bytes on the wire are exact: `TreeHeight::extension_len`.
+//! Random transfers per second of both sides, for each kind of extension on one and on two threads, and what the base
+//! transfers and the silent extension's preparation take. Bytes on the wire are exact and part of the names.
 
 use divan::{Bencher, counter::ItemsCount};
-use tacit_protocol::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender, TreeHeight, base_send_with, padded};
+use tacit_protocol::ot::{
+    BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender, TreeHeight, base_send, padded,
+    silent::{SilentPreparation, answer_len, request_len, silent_answer},
+};
 
-const HEIGHTS: [u8; 6] = [2, 4, 5, 6, 7, 8];
+const HEIGHTS: [u8; 5] = [4, 5, 6, 7, 8];
 const THREADS: [usize; 2] = [1, 2];
-const COUNTS: [usize; 3] = [4096, 65_536, 1 << 20];
+const COUNTS: [usize; 3] = [4096, 200_000, 907_264];
+const PREPARED: [usize; 4] = [65_536, 907_264, 3_000_000, 6_000_000];
 
 fn main() {
     divan::main();
 }
 
-fn pair(height: u8) -> (ExtensionReceiver, ExtensionSender) {
-    let height = TreeHeight::new(height).expect("a height of 1 to 8");
-    let (base, first) = BaseReceiver::start_with(height).expect("system randomness");
-    let (receiver, reply) = base_send_with(height, &first).expect("a good message");
+fn base(kind: ExtensionKind) -> (ExtensionReceiver, ExtensionSender) {
+    let (base, first) = BaseReceiver::start(kind.tree_height()).expect("system randomness");
+    let (receiver, reply) = base_send(kind.tree_height(), &first).expect("a good message");
     (receiver, base.finish(&reply).expect("a good reply"))
 }
 
-fn parameters() -> impl Iterator<Item = Parameters> {
-    HEIGHTS.into_iter().flat_map(|height| {
-        let of = move |threads| COUNTS.map(|count| Parameters { height, threads, count });
-        THREADS.into_iter().flat_map(of)
-    })
+fn choices(count: usize) -> Vec<u64> {
+    vec![0x0123_4567_89ab_cdef; padded(count) / 64]
 }
 
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")
+}
+
+/// A number of transfers, made on so many threads.
 #[derive(Clone, Copy)]
-struct Parameters {
-    height: u8,
+struct Batch {
+    kind: ExtensionKind,
     threads: usize,
     count: usize,
 }
 
-impl std::fmt::Display for Parameters {
+impl Batch {
+    fn all() -> impl Iterator<Item = Self> {
+        let soft_spoken = HEIGHTS.into_iter().filter_map(TreeHeight::new).map(ExtensionKind::SoftSpoken);
+        soft_spoken.chain([ExtensionKind::Silent]).flat_map(|kind| {
+            let of = move |threads| COUNTS.map(|count| Self { kind, threads, count });
+            THREADS.into_iter().flat_map(of)
+        })
+    }
+
+    /// Both sides, ready to extend.
+    fn parties(self) -> (ExtensionReceiver, ExtensionSender) {
+        let (receiver, sender) = base(self.kind);
+        if self.kind != ExtensionKind::Silent {
+            return (receiver, sender);
+        }
+        let transfers = self.count as u64;
+        let (preparation, request) = SilentPreparation::start(receiver, transfers).expect("system randomness");
+        let (sender, answer) = silent_answer(sender, transfers, &request).expect("a good request");
+        (preparation.finish(&answer).expect("a good answer"), sender)
+    }
+}
+
+impl std::fmt::Display for Batch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "k={} threads={} count={}", self.height, self.threads, self.count)
+        let Self { kind, threads, count } = self;
+        match kind {
+            ExtensionKind::SoftSpoken(height) => write!(formatter, "k={}", height.get())?,
+            ExtensionKind::Silent => write!(formatter, "silent")?,
+        }
+        write!(formatter, " threads={threads} count={count} bytes={}", kind.extension_len(*count))
     }
 }
 
-impl Parameters {
-    fn pool(self) -> rayon::ThreadPool {
-        rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().expect("threads")
-    }
+#[divan::bench(args = Batch::all())]
+fn receiver(bencher: Bencher, batch: Batch) {
+    let (receiver, _) = batch.parties();
+    let choices = choices(batch.count);
+    let pool = pool(batch.threads);
+    bencher
+        .counter(ItemsCount::new(batch.count))
+        .bench_local(|| pool.install(|| receiver.extend(0, batch.count, &choices)));
 }
 
-#[divan::bench(args = parameters())]
-fn receiver(bencher: Bencher, parameters: Parameters) {
-    let (receiver, _) = pair(parameters.height);
-    let choices = vec![0x0123_4567_89ab_cdef; padded(parameters.count) / 64];
-    let pool = parameters.pool();
+#[divan::bench(args = Batch::all())]
+fn sender(bencher: Bencher, batch: Batch) {
+    let (receiver, sender) = batch.parties();
+    let (message, _) = receiver.extend(0, batch.count, &choices(batch.count));
+    let pool = pool(batch.threads);
     bencher
-        .counter(ItemsCount::new(parameters.count))
-        .bench_local(|| pool.install(|| receiver.extend(0, parameters.count, &choices)));
-}
-
-#[divan::bench(args = parameters())]
-fn sender(bencher: Bencher, parameters: Parameters) {
-    let (receiver, sender) = pair(parameters.height);
-    let choices = vec![0x0123_4567_89ab_cdef; padded(parameters.count) / 64];
-    let (message, _) = receiver.extend(0, parameters.count, &choices);
-    let pool = parameters.pool();
-    bencher
-        .counter(ItemsCount::new(parameters.count))
-        .bench_local(|| pool.install(|| sender.extend(0, parameters.count, &message)));
+        .counter(ItemsCount::new(batch.count))
+        .bench_local(|| pool.install(|| sender.extend(0, batch.count, &message)));
 }
 
 /// All three messages of the base transfers, one direction.
-#[divan::bench(args = HEIGHTS)]
-fn base(height: u8) -> (ExtensionReceiver, ExtensionSender) {
-    pair(height)
+#[divan::bench(name = "base", args = HEIGHTS)]
+fn base_transfers(height: u8) -> (ExtensionReceiver, ExtensionSender) {
+    base(ExtensionKind::SoftSpoken(TreeHeight::new(height).expect("a height of 1 to 8")))
+}
+
+/// So many silent transfers, prepared and made on one thread.
+#[derive(Clone, Copy)]
+struct Prepared(usize);
+
+impl std::fmt::Display for Prepared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let transfers = self.0 as u64;
+        let request = request_len(ExtensionKind::Silent.tree_height(), transfers);
+        let (answer, rows) = (answer_len(transfers), ExtensionKind::Silent.extension_len(self.0));
+        let each = (request + answer + rows) as f64 / transfers as f64;
+        write!(formatter, "{transfers}: {request} + {answer} + {rows} bytes, {each:.3} each")
+    }
+}
+
+/// From the answer to the last pad.
+#[divan::bench(args = PREPARED.map(Prepared))]
+fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
+    let choices = choices(count);
+    let pool = pool(1);
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(|| {
+            pool.install(|| {
+                let (receiver, sender) = base(ExtensionKind::Silent);
+                let (preparation, request) =
+                    SilentPreparation::start(receiver, count as u64).expect("system randomness");
+                (preparation, silent_answer(sender, count as u64, &request).expect("a good request").1)
+            })
+        })
+        .bench_local_values(|(preparation, answer)| {
+            pool.install(|| preparation.finish(&answer).expect("a good answer").extend(0, count, &choices))
+        });
+}
+
+/// From the request to the last pad.
+#[divan::bench(args = PREPARED.map(Prepared))]
+fn silent_sender_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
+    let message = vec![0x5a; padded(count) / 8];
+    let pool = pool(1);
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(|| {
+            pool.install(|| {
+                let (receiver, sender) = base(ExtensionKind::Silent);
+                (sender, SilentPreparation::start(receiver, count as u64).expect("system randomness").1)
+            })
+        })
+        .bench_local_values(|(sender, request)| {
+            pool.install(|| {
+                let (sender, answer) = silent_answer(sender, count as u64, &request).expect("a good request");
+                (sender.extend(0, count, &message), answer)
+            })
+        });
 }

@@ -34,8 +34,8 @@ static TRANSFERS: LazyLock<Transfers> = LazyLock::new(|| {
 });
 
 fn direction() -> (ExtensionReceiver, ExtensionSender) {
-    let (base, first) = BaseReceiver::start().expect("system randomness");
-    let (receiver, reply) = base_send(&first).expect("a good message");
+    let (base, first) = BaseReceiver::start(ExtensionKind::DEFAULT.tree_height()).expect("system randomness");
+    let (receiver, reply) = base_send(ExtensionKind::DEFAULT.tree_height(), &first).expect("a good message");
     (receiver, base.finish(&reply).expect("a good reply"))
 }
 

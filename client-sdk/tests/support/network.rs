@@ -4,9 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use ndarray::ArrayD;
 use tacit_protocol::he::{PreparedLinear, choose_packing};
+use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{
     InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
-    Transfers,
 };
 use tacit_protocol::session::ServerModel;
 
@@ -58,7 +58,7 @@ impl Network {
                 labels: vec!["left".into(), "right".into()],
                 function: OutputFunction::Identity,
             },
-            transfers: Transfers::SoftSpoken,
+            transfers: ExtensionKind::DEFAULT,
         };
         plan.validate().unwrap();
         Self { plan: Arc::new(plan), first, second }

@@ -8,7 +8,8 @@ mod report;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tacit_protocol::plan::{InputSpec, OutputSpec, Plan, Transfers};
+use tacit_protocol::ot::ExtensionKind;
+use tacit_protocol::plan::{InputSpec, OutputSpec, Plan};
 
 use crate::fixed_point;
 use crate::graph::Graph;
@@ -50,8 +51,8 @@ pub struct CompileOptions {
     pub weight_bits: u32,
     /// Most round trips of a comparison, 2 or 3; with 3 wide comparisons need fewer bytes of preprocessing.
     pub comparison_round_trips: u32,
-    /// How random transfers are made: fewer bytes, or fewer assumptions.
-    pub transfers: Transfers,
+    /// How random transfers are made: fewer bytes, less computation, or fewer assumptions.
+    pub transfers: ExtensionKind,
     /// What the client gets.
     pub answer: Answer,
 }
@@ -74,7 +75,7 @@ impl Default for CompileOptions {
             compared_bits: 12,
             weight_bits: 11,
             comparison_round_trips: 2,
-            transfers: Transfers::SoftSpoken,
+            transfers: ExtensionKind::DEFAULT,
             answer: Answer::Logits,
         }
     }

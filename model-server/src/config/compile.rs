@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tacit_engine::{Answer, CompileOptions};
-use tacit_protocol::plan::Transfers;
+use tacit_protocol::ot::{ExtensionKind, TreeHeight};
 
 use super::values::named;
 
@@ -30,28 +30,26 @@ pub struct CompileArguments {
           default_value_t = CompileOptions::default().comparison_round_trips,
           value_parser = clap::value_parser!(u32).range(2..=3))]
     pub comparison_round_trips: u32,
-    /// How oblivious transfers are made: soft-spoken rests on AES alone, silent also on learning parity with noise and
-    /// sends an eighth of the bytes.
-    #[arg(long, env = "TACIT_TRANSFERS", value_enum, default_value_t = TransferKind::SoftSpoken)]
-    pub transfers: TransferKind,
+    /// How oblivious transfers are made. `soft-spoken` rests on AES alone; `soft-spoken:HEIGHT` sets the height of its
+    /// trees, 1 to 8 instead of 6: the higher, the fewer bytes and the more computation, 8 for slow networks. `silent`
+    /// also rests on learning parity with noise, and sends a sixth of the bytes.
+    #[arg(long, env = "TACIT_TRANSFERS", value_name = "KIND", default_value = SOFT_SPOKEN, value_parser = transfers)]
+    pub transfers: ExtensionKind,
 }
 
-/// How oblivious transfers are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TransferKind {
-    /// SoftSpokenOT.
-    SoftSpoken,
-    /// The silent extension.
-    Silent,
-}
+/// Name of the extension that rests on AES alone.
+const SOFT_SPOKEN: &str = "soft-spoken";
 
-impl From<TransferKind> for Transfers {
-    fn from(kind: TransferKind) -> Self {
-        match kind {
-            TransferKind::SoftSpoken => Self::SoftSpoken,
-            TransferKind::Silent => Self::Silent,
-        }
+/// `soft-spoken`, `soft-spoken:HEIGHT` or `silent`.
+fn transfers(text: &str) -> Result<ExtensionKind, String> {
+    if text == "silent" {
+        return Ok(ExtensionKind::Silent);
     }
+    let height = match text.strip_prefix(SOFT_SPOKEN).ok_or("expected soft-spoken, soft-spoken:HEIGHT or silent")? {
+        "" => return Ok(ExtensionKind::DEFAULT),
+        rest => rest.strip_prefix(':').and_then(|height| height.parse().ok()).and_then(TreeHeight::new),
+    };
+    height.map(ExtensionKind::SoftSpoken).ok_or_else(|| "HEIGHT must be 1 to 8".to_owned())
 }
 
 impl CompileArguments {
@@ -62,7 +60,7 @@ impl CompileArguments {
             head_room_bits: self.head_room,
             compared_bits: self.compared_bits,
             comparison_round_trips: self.comparison_round_trips,
-            transfers: self.transfers.into(),
+            transfers: self.transfers,
             input_range: range.map(|InputRange { low, high }| (low, high)),
             answer: if class_only { Answer::Class } else { Answer::Logits },
             ..CompileOptions::default()

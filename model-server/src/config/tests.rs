@@ -1,4 +1,4 @@
-use tacit_protocol::plan::Transfers;
+use tacit_protocol::ot::{ExtensionKind, TreeHeight};
 
 use super::*;
 
@@ -87,7 +87,23 @@ fn models_are_compiled_as_asked() {
         models.iter().map(|model| &model.options)
     {
         assert_eq!((*head_room_bits, *compared_bits, *comparison_round_trips), (3, 15, 3));
-        assert_eq!(*transfers, Transfers::Silent);
+        assert_eq!(*transfers, ExtensionKind::Silent);
+    }
+}
+
+#[test]
+fn transfers_have_names() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let model = format!("a={}", file.path().to_str().unwrap());
+    let soft_spoken = |height| ExtensionKind::SoftSpoken(TreeHeight::new(height).unwrap());
+    for (name, expected) in [
+        ("soft-spoken", ExtensionKind::DEFAULT),
+        ("soft-spoken:1", soft_spoken(1)),
+        ("soft-spoken:8", soft_spoken(8)),
+        ("silent", ExtensionKind::Silent),
+    ] {
+        let config = parse(&["--listen", "127.0.0.1:0", "--model", &model, "--transfers", name]).unwrap();
+        assert_eq!(config.into_config().unwrap().models[0].options.transfers, expected);
     }
 }
 
@@ -140,6 +156,10 @@ fn errors_name_the_flag() {
         (&["--model", &a, "--head-room", "16"], "--head-room"),
         (&["--model", &a, "--compared-bits", "3"], "--compared-bits"),
         (&["--model", &a, "--comparison-round-trips", "4"], "--comparison-round-trips"),
+        (&["--model", &a, "--transfers", "loud"], "expected soft-spoken, soft-spoken:HEIGHT or silent"),
+        (&["--model", &a, "--transfers", "soft-spoken:0"], "HEIGHT must be 1 to 8"),
+        (&["--model", &a, "--transfers", "soft-spoken:9"], "HEIGHT must be 1 to 8"),
+        (&["--model", &a, "--transfers", "soft-spoken8"], "HEIGHT must be 1 to 8"),
     ];
     for (arguments, expected) in cases {
         let error = config_error(arguments);

@@ -8,9 +8,9 @@ use tacit_model_server::{Limits, ServeError, Server, ShutdownHandle};
 use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
 use tacit_proto::{Reason, pb};
 use tacit_protocol::he::{NativeBackend, PreparedLinear, choose_packing};
+use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{
     InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
-    Transfers,
 };
 use tacit_protocol::session::{
     ClientSession, OnlineProgress, OnlineRequest, PreprocessClient, PreprocessRequest, ServerModel,
@@ -70,7 +70,7 @@ impl SmallModel {
                 labels: vec![],
                 function: OutputFunction::Identity,
             },
-            transfers: Transfers::SoftSpoken,
+            transfers: ExtensionKind::DEFAULT,
         };
         plan.validate().unwrap();
         Arc::new(Self {

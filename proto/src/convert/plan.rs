@@ -1,6 +1,7 @@
 //! The plan, its nodes, and its digest.
 
-use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest, Transfers};
+use tacit_protocol::ot::{ExtensionKind, TreeHeight};
+use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest};
 
 use super::check::{array, bits, dimensions, finite, known, length, narrow, narrow_all, out_of_range, required};
 use super::linear::{shape, shape_to_wire};
@@ -112,6 +113,27 @@ fn node_to_wire(node: &Node) -> Result<pb::Node, ConvertError> {
     })
 }
 
+fn transfers_from_wire(wire: pb::Transfers) -> Result<ExtensionKind, ConvertError> {
+    Ok(match required("kind", wire.kind)? {
+        pb::transfers::Kind::SoftSpoken(pb::SoftSpoken { height }) => {
+            let known = u8::try_from(height).ok().and_then(TreeHeight::new);
+            let maximum = TreeHeight::MAXIMUM.get().into();
+            ExtensionKind::SoftSpoken(known.ok_or_else(|| out_of_range("soft_spoken.height", height, 1, maximum))?)
+        }
+        pb::transfers::Kind::Silent(pb::Silent {}) => ExtensionKind::Silent,
+    })
+}
+
+fn transfers_to_wire(transfers: ExtensionKind) -> pb::Transfers {
+    let kind = match transfers {
+        ExtensionKind::SoftSpoken(height) => {
+            pb::transfers::Kind::SoftSpoken(pb::SoftSpoken { height: height.get().into() })
+        }
+        ExtensionKind::Silent => pb::transfers::Kind::Silent(pb::Silent {}),
+    };
+    pb::Transfers { kind: Some(kind) }
+}
+
 impl TryFrom<pb::Plan> for Plan {
     type Error = ConvertError;
 
@@ -128,10 +150,8 @@ impl TryFrom<pb::Plan> for Plan {
                 node_from_wire(index, node).map_err(|error| error.within(format_args!("nodes[{index}]")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let transfers = match known::<pb::Transfers>("transfers", wire.transfers)? {
-            pb::Transfers::SoftSpoken => Transfers::SoftSpoken,
-            pb::Transfers::Silent => Transfers::Silent,
-        };
+        let transfers =
+            transfers_from_wire(required("transfers", wire.transfers)?).map_err(|error| error.within("transfers"))?;
         let plan = Self { input, nodes, output, transfers };
         plan.validate().map_err(|error| ConvertError::new("plan", error.into()))?;
         Ok(plan)
@@ -148,15 +168,11 @@ impl TryFrom<&Plan> for pb::Plan {
             .enumerate()
             .map(|(index, node)| node_to_wire(node).map_err(|error| error.within(format_args!("nodes[{index}]"))))
             .collect::<Result<_, _>>()?;
-        let transfers = match plan.transfers {
-            Transfers::SoftSpoken => pb::Transfers::SoftSpoken,
-            Transfers::Silent => pb::Transfers::Silent,
-        };
         Ok(Self {
             input: Some((&plan.input).try_into()?),
             nodes,
             output: Some((&plan.output).try_into()?),
-            transfers: transfers.into(),
+            transfers: Some(transfers_to_wire(plan.transfers)),
         })
     }
 }

@@ -41,19 +41,12 @@ pub struct BaseReceiver {
 }
 
 impl BaseReceiver {
-    /// Draws the choices and makes the first message, [`BASE_FIRST_LEN`] bytes.
+    /// Draws the choices and makes the first message, [`BASE_FIRST_LEN`] bytes. The peer must use trees of the same
+    /// height.
     ///
     /// # Errors
     /// [`OtError::Random`] if the system's random generator fails.
-    pub fn start() -> Result<(Self, Vec<u8>), OtError> {
-        Self::start_with(TreeHeight::DEFAULT)
-    }
-
-    /// As [`start`](Self::start), for trees of another height, which the peer must use too.
-    ///
-    /// # Errors
-    /// [`OtError::Random`] if the system's random generator fails.
-    pub fn start_with(height: TreeHeight) -> Result<(Self, Vec<u8>), OtError> {
+    pub fn start(height: TreeHeight) -> Result<(Self, Vec<u8>), OtError> {
         Ok(Self::from_seed(height, &Seed::random()?))
     }
 
@@ -112,21 +105,13 @@ impl std::fmt::Debug for BaseReceiver {
     }
 }
 
-/// Sender of the base transfers: answers the first message with
-/// [`BASE_REPLY_LEN`](super::BASE_REPLY_LEN) bytes.
+/// Sender of the base transfers: answers the first message with [`TreeHeight::base_reply_len`] bytes. The peer must use
+/// trees of the same height.
 ///
 /// # Errors
 /// [`OtError::Length`], [`OtError::InvalidPoint`] or [`OtError::IdentityPoint`] if the message is malformed,
 /// [`OtError::Random`] if the system's random generator fails.
-pub fn base_send(first_message: &[u8]) -> Result<(ExtensionReceiver, Vec<u8>), OtError> {
-    base_send_with(TreeHeight::DEFAULT, first_message)
-}
-
-/// As [`base_send`], for trees of another height, which the peer must use too.
-///
-/// # Errors
-/// As [`base_send`].
-pub fn base_send_with(height: TreeHeight, first_message: &[u8]) -> Result<(ExtensionReceiver, Vec<u8>), OtError> {
+pub fn base_send(height: TreeHeight, first_message: &[u8]) -> Result<(ExtensionReceiver, Vec<u8>), OtError> {
     send_from_seed(height, &Seed::random()?, first_message)
 }
 

@@ -12,7 +12,8 @@ use super::{
 /// How random transfers are made of base transfers. Public; both parties must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExtensionKind {
-    /// SoftSpokenOT: `128 / k` bits for each transfer, nothing to prepare.
+    /// SoftSpokenOT with trees of this height `k`: `ceil(128 / k)` bits for each transfer, nothing to prepare and no
+    /// assumption but those of AES.
     SoftSpoken(TreeHeight),
     /// From learning parity with noise ([`silent`](super::silent)): one bit for each transfer, after a preparation of
     /// about 1.3 bits for each and a fixed part of 124,000 bytes.
@@ -20,11 +21,11 @@ pub enum ExtensionKind {
 }
 
 impl ExtensionKind {
-    /// What both parties use unless told otherwise.
+    /// What plans use unless told otherwise.
     pub const DEFAULT: Self = Self::SoftSpoken(TreeHeight::DEFAULT);
 
-    /// Height of the trees of the base transfers, for [`BaseReceiver::start_with`](super::BaseReceiver::start_with)
-    /// and [`base_send_with`](super::base_send_with).
+    /// Height of the trees of the base transfers, for [`BaseReceiver::start`](super::BaseReceiver::start) and
+    /// [`base_send`](super::base_send).
     pub const fn tree_height(self) -> TreeHeight {
         match self {
             Self::SoftSpoken(height) => height,

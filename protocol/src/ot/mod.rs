@@ -39,7 +39,7 @@
 //! - First message ([`BASE_FIRST_LEN`] bytes): for each `i`, the points `r_{i,0} | r_{i,1}`. The
 //!   receiver draws a scalar `a_i` and a uniform point `r_{i,1-c}`, and sets `r_{i,c} = a_i G -
 //!   H1(i, c, r_{i,1-c})`. Both points are uniform and independent of `c`.
-//! - Reply ([`BASE_REPLY_LEN`] bytes): the point `Y = yG`, then the trees' corrections. The
+//! - Reply ([`TreeHeight::base_reply_len`] bytes): the point `Y = yG`, then the trees' corrections. The
 //!   sender's keys are `K_{i,b} = H2(i, b, y (r_{i,b} + H1(i, b, r_{i,1-b})))`; the receiver's is
 //!   `K_{i,c} = H2(i, c, a_i Y)`. `H2(i, b, p)` is the first 16 bytes of the SHA-256 digest of
 //!   `"tacit v1 ot base key" | T | i: u64 | b: u8 | p`.
@@ -79,8 +79,8 @@
 //! ```
 //!
 //! The extension message holds for each block, in order, `e` of each tree, in order: 16 bytes times
-//! the number of trees, that is `16 * ceil(128 / k)` bytes for 128 transfers (4 bytes each for `k =
-//! 4`, 2 for `k = 8`). Messages of adjacent batches are concatenations: how transfers are cut into
+//! the number of trees, that is `16 * ceil(128 / k)` bytes for 128 transfers (2.75 bytes each for `k =
+//! 6`, 2 for `k = 8`). Messages of adjacent batches are concatenations: how transfers are cut into
 //! batches is not visible in the bytes, or in the pads.
 //!
 //! Bit `j` of a column is row `j`; a column is a 16-byte block, bit `j` being bit `j % 8` of byte
@@ -109,7 +109,7 @@ mod tests;
 mod transcript;
 mod tree;
 
-pub use base::{BaseReceiver, base_send, base_send_with};
+pub use base::{BaseReceiver, base_send};
 pub use extension::{ReceiverPads, SenderPads};
 pub use kind::{ExtensionKind, ExtensionReceiver, ExtensionSender};
 
@@ -124,22 +124,20 @@ const ROWS: usize = 128;
 /// Bytes of the first message of the base transfers.
 pub const BASE_FIRST_LEN: usize = ROWS * 2 * base::POINT;
 
-/// Bytes of the reply of the base transfers for [`TreeHeight::DEFAULT`].
-pub const BASE_REPLY_LEN: usize = TreeHeight::DEFAULT.base_reply_len();
-
 /// `count` rounded up to a multiple of [`BLOCK`].
 pub const fn padded(count: usize) -> usize {
     count.next_multiple_of(BLOCK)
 }
 
-/// Height `k` of the trees, 1 to 8: an extension sends `128 / k` bits for each transfer, and
-/// computes `2^k * 128 / k` bits of pseudorandom streams. Both parties must use the same.
+/// Height `k` of the trees, 1 to 8: an extension sends `ceil(128 / k)` bits for each transfer, and
+/// computes about `2^k * 128 / k` bits of pseudorandom streams. Both parties must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TreeHeight(u8);
 
 impl TreeHeight {
-    /// What both parties use unless told otherwise.
-    pub const DEFAULT: Self = Self(4);
+    /// What plans use unless told otherwise: 2.75 bytes for each transfer. Up to here each level saves more time on a
+    /// network of 1 Gbit/s than it costs in computation (the table in `docs/protocol.md`, section 5.2).
+    pub const DEFAULT: Self = Self(6);
 
     /// The fewest bytes for each transfer.
     pub const MAXIMUM: Self = Self(8);
@@ -147,6 +145,11 @@ impl TreeHeight {
     /// A height of 1 to 8.
     pub const fn new(height: u8) -> Option<Self> {
         if 1 <= height && height <= 8 { Some(Self(height)) } else { None }
+    }
+
+    /// The height, 1 to 8.
+    pub const fn get(self) -> u8 {
+        self.0
     }
 
     /// Number of trees.

@@ -9,6 +9,9 @@ use super::{base::send_from_seed, transcript::Transcript, *};
 use crate::random::Seed;
 use crate::uniformity::assert_uniform;
 
+/// Bytes of a reply of the base transfers.
+const REPLY_LEN: usize = TreeHeight::DEFAULT.base_reply_len();
+
 /// Two parties that have done the base transfers.
 fn pair(height: TreeHeight, number: u64) -> (ExtensionReceiver, ExtensionSender) {
     let (base, first) = BaseReceiver::from_seed(height, &Seed::for_test(2 * number));
@@ -80,9 +83,9 @@ fn batches_start_at_block_boundaries() {
 
 #[test]
 fn the_public_interface_with_system_randomness() {
-    let (base, first) = BaseReceiver::start().unwrap();
-    let (receiver, reply) = base_send(&first).unwrap();
-    assert_eq!([first.len(), reply.len()], [BASE_FIRST_LEN, BASE_REPLY_LEN]);
+    let (base, first) = BaseReceiver::start(TreeHeight::DEFAULT).unwrap();
+    let (receiver, reply) = base_send(TreeHeight::DEFAULT, &first).unwrap();
+    assert_eq!([first.len(), reply.len()], [BASE_FIRST_LEN, REPLY_LEN]);
     let parties = (receiver, base.finish(&reply).unwrap());
     let (message, _) = extend(&parties, 256, 1000, &random_choices(3, 1000));
     assert_eq!(message.len(), ExtensionKind::DEFAULT.extension_len(1000));
@@ -174,7 +177,7 @@ fn the_message_is_as_far_from_any_choices_as_from_others() {
 
 #[test]
 fn the_first_message_does_not_repeat_and_has_valid_points_only() {
-    let [(_, one), (_, two)] = [(); 2].map(|()| BaseReceiver::start().unwrap());
+    let [(_, one), (_, two)] = [(); 2].map(|()| BaseReceiver::start(TreeHeight::DEFAULT).unwrap());
     let points: HashSet<&[u8]> = one.chunks(32).chain(two.chunks(32)).collect();
     assert_eq!(points.len(), 4 * 128);
 }
@@ -194,48 +197,48 @@ fn base_choices_are_balanced() {
 
 #[test]
 fn parties_with_different_heights_do_not_agree() {
-    let (base, first) = BaseReceiver::start_with(TreeHeight::new(5).unwrap()).unwrap();
-    let (_, reply) = base_send_with(TreeHeight::new(4).unwrap(), &first).unwrap();
+    let (base, first) = BaseReceiver::start(TreeHeight::new(5).unwrap()).unwrap();
+    let (_, reply) = base_send(TreeHeight::new(4).unwrap(), &first).unwrap();
     assert!(matches!(base.finish(&reply), Err(OtError::Length { .. })));
     assert_eq!([0, 9].map(TreeHeight::new), [None; 2]);
 }
 
 #[test]
 fn malformed_first_messages_are_refused() {
-    let (_, good) = BaseReceiver::start().unwrap();
+    let (_, good) = BaseReceiver::start(TreeHeight::DEFAULT).unwrap();
     for length in [0, 1, BASE_FIRST_LEN - 1, BASE_FIRST_LEN + 1, 2 * BASE_FIRST_LEN] {
         let mut message = good.clone();
         message.resize(length, 0);
-        let error = base_send(&message).unwrap_err();
+        let error = base_send(TreeHeight::DEFAULT, &message).unwrap_err();
         assert!(matches!(error, OtError::Length { expected: BASE_FIRST_LEN, actual, .. } if actual == length));
     }
     for index in [0, 1, 100, 255] {
         let place = 32 * index..32 * (index + 1);
         let mut message = good.clone();
         message[place.clone()].fill(0);
-        let error = base_send(&message).unwrap_err();
+        let error = base_send(TreeHeight::DEFAULT, &message).unwrap_err();
         assert!(matches!(error, OtError::IdentityPoint { index: found, .. } if found == index), "{error}");
         for bad in not_points() {
             message[place.clone()].copy_from_slice(&bad);
-            let error = base_send(&message).unwrap_err();
+            let error = base_send(TreeHeight::DEFAULT, &message).unwrap_err();
             assert!(matches!(error, OtError::InvalidPoint { index: found, .. } if found == index), "{error}");
         }
     }
     let noise: Vec<u8> = random_words(10, BASE_FIRST_LEN / 8).iter().flat_map(|word| word.to_le_bytes()).collect();
-    assert!(matches!(base_send(&noise), Err(OtError::InvalidPoint { .. })));
+    assert!(matches!(base_send(TreeHeight::DEFAULT, &noise), Err(OtError::InvalidPoint { .. })));
 }
 
 #[test]
 fn malformed_replies_are_refused() {
     let reply_to = |change: &dyn Fn(&mut Vec<u8>)| {
-        let (base, first) = BaseReceiver::start().unwrap();
-        let (_, mut reply) = base_send(&first).unwrap();
+        let (base, first) = BaseReceiver::start(TreeHeight::DEFAULT).unwrap();
+        let (_, mut reply) = base_send(TreeHeight::DEFAULT, &first).unwrap();
         change(&mut reply);
         base.finish(&reply).unwrap_err()
     };
-    for length in [0, 31, BASE_REPLY_LEN - 1, BASE_REPLY_LEN + 1] {
+    for length in [0, 31, REPLY_LEN - 1, REPLY_LEN + 1] {
         let error = reply_to(&|reply| reply.resize(length, 0));
-        assert!(matches!(error, OtError::Length { expected: BASE_REPLY_LEN, actual, .. } if actual == length));
+        assert!(matches!(error, OtError::Length { expected: REPLY_LEN, actual, .. } if actual == length));
     }
     let error = reply_to(&|reply| reply[..32].fill(0));
     assert!(matches!(error, OtError::IdentityPoint { index: 0, .. }));
@@ -265,7 +268,7 @@ fn a_changed_base_message_gives_other_pads() {
     let choices = random_choices(11, count);
     let swap_points = |first: &mut Vec<u8>| first.copy_within(0..32, 32);
     let change_last_corrections = |reply: &mut Vec<u8>| {
-        for place in [BASE_REPLY_LEN - 1, BASE_REPLY_LEN - 17] {
+        for place in [REPLY_LEN - 1, REPLY_LEN - 17] {
             reply[place] ^= 1;
         }
     };
@@ -296,7 +299,9 @@ fn a_changed_base_message_gives_other_pads() {
 fn extension_messages_of_the_wrong_length_are_refused() {
     let (receiver, sender) = pair(TreeHeight::DEFAULT, 12);
     let (message, _) = receiver.extend(0, 300, &[0; 6]);
-    for length in [0, message.len() - 1, message.len() + 1, message.len() - 512, 2 * message.len()] {
+    for length in
+        [0, message.len() - 1, message.len() + 1, message.len() - TreeHeight::DEFAULT.block_len(), 2 * message.len()]
+    {
         let mut changed = message.clone();
         changed.resize(length, 0);
         let error = sender.extend(0, 300, &changed).unwrap_err();
@@ -316,7 +321,7 @@ fn a_changed_extension_message_is_no_panic() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let (base, _) = BaseReceiver::start().unwrap();
+    let (base, _) = BaseReceiver::start(TreeHeight::DEFAULT).unwrap();
     let (receiver, sender) = pair(TreeHeight::DEFAULT, 14);
     let (message, received) = receiver.extend(0, 3, &[5; 2]);
     let sent = sender.extend(0, 3, &message).unwrap();

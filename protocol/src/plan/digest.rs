@@ -5,8 +5,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Axis, LinearPlan, OutputFunction, Padding, Plan, Shape, Step, Transfers};
+use super::{Axis, LinearPlan, OutputFunction, Padding, Plan, Shape, Step};
 use crate::he::ParameterSet;
+use crate::ot::ExtensionKind;
 
 /// First bytes of the encoding: changes whenever the meaning of a plan changes.
 const VERSION: &[u8] = b"tacit plan v2";
@@ -55,10 +56,13 @@ impl Plan {
             encoder.number(i64::from(node.fraction_bits) as u64);
             encoder.number(u64::from(node.bits));
         }
-        encoder.number(match self.transfers {
-            Transfers::SoftSpoken => 0,
-            Transfers::Silent => 1,
-        });
+        match self.transfers {
+            ExtensionKind::SoftSpoken(height) => {
+                encoder.number(0);
+                encoder.number(u64::from(height.get()));
+            }
+            ExtensionKind::Silent => encoder.number(1),
+        }
         PlanDigest(encoder.0.finalize().into())
     }
 }

@@ -65,27 +65,7 @@ pub struct Plan {
     /// What the client gets out.
     pub output: OutputSpec,
     /// How random transfers are made.
-    pub transfers: Transfers,
-}
-
-/// How the random transfers of a plan's steps are made; see [`crate::ot`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Transfers {
-    /// SoftSpokenOT with trees of height 4: four bytes for each transfer, no assumption but those of AES.
-    #[default]
-    SoftSpoken,
-    /// The silent extension: about half a byte for each transfer, from learning parity with noise.
-    Silent,
-}
-
-impl Transfers {
-    /// The extension.
-    pub const fn kind(self) -> ExtensionKind {
-        match self {
-            Self::SoftSpoken => ExtensionKind::DEFAULT,
-            Self::Silent => ExtensionKind::Silent,
-        }
-    }
+    pub transfers: ExtensionKind,
 }
 
 /// Name, shape and value range of the input tensor, without the batch dimension.

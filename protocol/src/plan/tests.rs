@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::he::ParameterSet;
+use crate::ot::TreeHeight;
 
 fn packing() -> Packing {
     Packing {
@@ -44,7 +45,7 @@ fn plan() -> Plan {
             labels: vec![],
             function: OutputFunction::Identity,
         },
-        transfers: Transfers::SoftSpoken,
+        transfers: ExtensionKind::DEFAULT,
     }
 }
 
@@ -153,6 +154,9 @@ fn the_digest_depends_on_everything() {
         |plan| plan.output.labels = vec!["a".into(), "b".into()],
         |plan| plan.output.labels = vec!["ab".into(), String::new()],
         |plan| linear(plan).kernel = [3, 2],
+        |plan| plan.transfers = ExtensionKind::Silent,
+        |plan| plan.transfers = ExtensionKind::SoftSpoken(TreeHeight::new(1).unwrap()),
+        |plan| plan.transfers = ExtensionKind::SoftSpoken(TreeHeight::MAXIMUM),
     ];
     let digests: Vec<PlanDigest> = changes
         .iter()

@@ -50,8 +50,13 @@ pub enum SessionError {
     #[error("the plan's digest differs: the model has changed or is another one")]
     Digest,
     /// The number of sessions is zero or too large.
-    #[error("{0} sessions in one batch: between 1 and 1024 are possible")]
-    SessionCount(u32),
+    #[error("{sessions} sessions in one batch: between 1 and {limit} are possible with this plan")]
+    SessionCount {
+        /// Sessions asked for.
+        sessions: u32,
+        /// Most that are possible: [`max_sessions`](super::max_sessions) of the plan.
+        limit: u32,
+    },
     /// A session index that the batch does not have, or one that is out of turn.
     #[error("session {0} is not open in this batch")]
     SessionIndex(u32),

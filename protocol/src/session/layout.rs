@@ -38,7 +38,7 @@ impl SessionLayout {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut layout = Self { nodes: Vec::with_capacity(plan.nodes.len()), client_transfers: 0, server_transfers: 0 };
         for node in &plan.nodes {
-            let (elements, kind) = (node.shape.elements(), plan.transfers.kind());
+            let (elements, kind) = (node.shape.elements(), plan.transfers);
             let kind = match &node.step {
                 Step::Input => NodeKind::Input { elements },
                 Step::Linear(linear) => {

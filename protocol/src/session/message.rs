@@ -101,7 +101,7 @@ pub struct Open {
     pub model: String,
     /// Digest of the plan that the client follows.
     pub digest: PlanDigest,
-    /// Number of sessions to prepare, 1 to [`Open::MAX_SESSIONS`].
+    /// Number of sessions to prepare, 1 to [`max_sessions`](super::max_sessions) of the plan.
     pub sessions: u32,
     /// One key for each parameter set that the plan uses, in ascending order of the set.
     pub public_keys: Vec<PublicKey>,
@@ -110,7 +110,7 @@ pub struct Open {
 }
 
 impl Open {
-    /// Most sessions that one stream prepares.
+    /// Most sessions that one stream prepares, whatever the plan.
     pub const MAX_SESSIONS: u32 = 1024;
 }
 

@@ -18,6 +18,7 @@
 
 mod assembly;
 mod error;
+mod in_flight;
 mod layout;
 mod message;
 mod model;

@@ -4,8 +4,8 @@ use super::layout::SessionLayout;
 use super::message::MessageKind;
 use super::transfers::preparation_len;
 use crate::he::public_key_len;
-use crate::ot;
-use crate::plan::{NodeId, Plan, Step, Transfers};
+use crate::ot::{self, ExtensionKind};
+use crate::plan::{NodeId, Plan, Step};
 
 /// Bytes, round trips and transfers of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn predict(plan: &Plan) -> Prediction {
     sets.sort();
     sets.dedup();
     let keys: usize = sets.into_iter().map(public_key_len).sum();
-    let kind = plan.transfers.kind();
+    let kind = plan.transfers;
     let base = (ot::BASE_FIRST_LEN + kind.tree_height().base_reply_len()) as u64;
     // Of one session: more of a stream share the fixed part.
     let [client, server] = layout.transfers_of(1).map(|transfers| preparation_len(kind, transfers));
@@ -90,7 +90,7 @@ fn preprocessing_round_trips(plan: &Plan) -> u32 {
     let mut known: Vec<u32> = Vec::with_capacity(plan.nodes.len());
     let mut last = 1;
     // Answers until the client can choose.
-    let set_up = if plan.transfers == Transfers::Silent { 2 } else { 1 };
+    let set_up = if plan.transfers == ExtensionKind::Silent { 2 } else { 1 };
     for node in &plan.nodes {
         let input = node.inputs.iter().map(|input: &NodeId| known[*input]).max().unwrap_or(0);
         known.push(match &node.step {

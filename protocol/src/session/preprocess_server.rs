@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
 use super::error::SessionError;
+use super::in_flight::sessions_in_flight;
 use super::layout::{NodeKind, SessionLayout};
 use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, PreprocessResponse};
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
-use super::transfers::{self, Choosing, max_sessions};
+use super::transfers::{self, Choosing, Preparing};
 use crate::he::{ParameterSet, PreparedPublicKey};
-use crate::ot::silent::SilentPreparation;
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
@@ -19,9 +19,6 @@ use crate::steps::linear;
 use crate::steps::select::SelectServerPending;
 use crate::steps::square::SquareServerPending;
 use crate::steps::truncate::TruncateServerPending;
-
-/// Most sessions of a batch that a client may have open at the same time.
-const MAX_SESSIONS_IN_FLIGHT: usize = 8;
 
 /// The server's side of one `Preprocess` stream.
 pub struct PreprocessServer {
@@ -31,8 +28,10 @@ pub struct PreprocessServer {
     finished: u32,
     base: Option<BaseReceiver>,
     /// The silent extension's preparation while the client's answer is awaited.
-    preparing: Option<(SilentPreparation, Assembly)>,
+    preparing: Option<Preparing>,
     active: BTreeMap<u32, Preparation>,
+    /// Most sessions that may be in `active`.
+    pub(super) in_flight: usize,
 }
 
 /// What [`PreprocessServer::handle`] gives.
@@ -64,19 +63,15 @@ impl PreprocessServer {
         if open.digest != model.digest() {
             return Err(SessionError::Digest);
         }
-        if !(1..=max_sessions(model.plan())).contains(&open.sessions) {
-            return Err(SessionError::SessionCount(open.sessions));
-        }
+        transfers::check_sessions(model.plan(), open.sessions)?;
         let public_keys = prepare_public_keys(model.plan(), &open)?;
         let layout = Arc::new(SessionLayout::new(model.plan()));
-        let kind = model.plan().transfers.kind();
+        let kind = model.plan().transfers;
         let [_, transfers] = layout.transfers_of(open.sessions);
-        let (choosing, base_sender, preparation) = transfers::choose(kind, transfers, &open.base_receiver)?;
-        let (receiver, preparing) = match choosing {
-            Choosing::Ready(receiver) => (Some(receiver), None),
-            Choosing::Preparing(preparation) => (None, Some((preparation, Assembly::default()))),
-        };
-        let (base, base_receiver) = BaseReceiver::start_with(kind.tree_height())?;
+        let Choosing { receiver, preparing, base_sender, request } =
+            transfers::choose(kind, transfers, &open.base_receiver)?;
+        let (base, base_receiver) = BaseReceiver::start(kind.tree_height())?;
+        let in_flight = sessions_in_flight(model.plan());
         let context = Context { model, layout, public_keys, receiver, sender: None };
         let server = Self {
             context,
@@ -86,8 +81,9 @@ impl PreprocessServer {
             base: Some(base),
             preparing,
             active: BTreeMap::new(),
+            in_flight,
         };
-        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver, preparation })]))
+        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver, preparation: request })]))
     }
 
     /// Takes one message of the client. May compute for long.
@@ -100,7 +96,7 @@ impl PreprocessServer {
             PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
             PreprocessRequest::OtSetup(setup) => {
                 let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
-                let kind = self.context.model.plan().transfers.kind();
+                let kind = self.context.model.plan().transfers;
                 let [transfers, _] = self.context.layout.transfers_of(self.sessions);
                 let (sender, answer) = transfers::serve(kind, transfers, base, &setup.base_sender, &setup.preparation)?;
                 self.context.sender = Some(sender);
@@ -123,16 +119,13 @@ impl PreprocessServer {
 
     /// Takes a piece of the client's answer to the preparation.
     fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
-        let Message { session, node, kind, round, .. } = message;
-        let unexpected = SessionError::UnexpectedStep { node, kind, round };
-        let [_, transfers] = self.context.layout.transfers_of(self.sessions);
-        let (_, length) = transfers::preparation_len(self.context.model.plan().transfers.kind(), transfers);
-        let is_expected = (session, node, round) == (0, 0, 0) && self.context.sender.is_some();
-        let Some((_, inbox)) = self.preparing.as_mut().filter(|_| is_expected) else { return Err(unexpected) };
-        let Some(answer) = inbox.add(message, length)? else { return Ok(()) };
-        let Some((preparation, _)) = self.preparing.take() else { return Err(unexpected) };
-        self.context.receiver = Some(preparation.finish(&answer)?);
-        self.begin(messages);
+        if self.context.sender.is_none() {
+            return Err(SessionError::Unexpected("an answer to the preparation before OtSetup"));
+        }
+        if let Some(receiver) = Preparing::receive(&mut self.preparing, message)? {
+            self.context.receiver = Some(receiver);
+            self.begin(messages);
+        }
         Ok(())
     }
 
@@ -146,7 +139,7 @@ impl PreprocessServer {
     fn step(&mut self, message: Message, progress: &mut ServerProgress) -> Result<(), SessionError> {
         let index = message.session;
         // A session begins with its first message; sessions begin in order.
-        if index == self.started && index < self.sessions && self.active.len() < MAX_SESSIONS_IN_FLIGHT {
+        if index == self.started && index < self.sessions && self.active.len() < self.in_flight {
             self.active.insert(index, Preparation::new(index, self.context.model.plan())?);
             self.started += 1;
         }

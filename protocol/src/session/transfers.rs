@@ -13,19 +13,22 @@
 
 use crate::ot::silent::{self, SilentPreparation};
 use crate::ot::{self, BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender, OtError};
-use crate::plan::{Plan, Transfers};
+use crate::plan::Plan;
 
+use super::assembly::Assembly;
+use super::error::SessionError;
 use super::layout::SessionLayout;
-use super::message::Open;
+use super::message::{Message, Open};
 
 /// Most transfers of one direction that one stream prepares with the silent extension: bounds memory to some 200 MB.
 const MAX_SILENT_TRANSFERS: u64 = 1 << 26;
 
-/// Most sessions that one stream can prepare for a validated plan.
+/// Most sessions that one stream can prepare for a validated plan: [`Open::MAX_SESSIONS`], or with the silent extension
+/// fewer if a stream would need more than 2^26 transfers in either direction, but always one.
 pub fn max_sessions(plan: &Plan) -> u32 {
     match plan.transfers {
-        Transfers::SoftSpoken => Open::MAX_SESSIONS,
-        Transfers::Silent => {
+        ExtensionKind::SoftSpoken(_) => Open::MAX_SESSIONS,
+        ExtensionKind::Silent => {
             let layout = SessionLayout::new(plan);
             let each = layout.client_transfers.max(layout.server_transfers).max(1);
             (MAX_SILENT_TRANSFERS / each).clamp(1, u64::from(Open::MAX_SESSIONS)) as u32
@@ -33,27 +36,65 @@ pub fn max_sessions(plan: &Plan) -> u32 {
     }
 }
 
-/// The direction in which this party chooses, before the other's answer to the preparation.
-pub(super) enum Choosing {
-    /// Ready.
-    Ready(ExtensionReceiver),
-    /// The silent extension's request was sent.
-    Preparing(SilentPreparation),
+/// Refuses a number of sessions that one stream cannot prepare.
+pub(super) fn check_sessions(plan: &Plan, sessions: u32) -> Result<(), SessionError> {
+    let limit = max_sessions(plan);
+    if (1..=limit).contains(&sessions) { Ok(()) } else { Err(SessionError::SessionCount { sessions, limit }) }
 }
 
-/// Answers the other party's first message of base transfers. Gives the answer and the request for a preparation of
-/// `transfers` transfers, which is empty where none is needed.
-pub(super) fn choose(
-    kind: ExtensionKind,
-    transfers: u64,
-    first_message: &[u8],
-) -> Result<(Choosing, Vec<u8>, Vec<u8>), OtError> {
-    let (receiver, base_sender) = ot::base_send_with(kind.tree_height(), first_message)?;
+/// The direction in which this party chooses, and what it sends.
+pub(super) struct Choosing {
+    /// The extension, unless it has to be prepared first.
+    pub receiver: Option<ExtensionReceiver>,
+    /// The preparation of a silent extension, which awaits the other party's answer.
+    pub preparing: Option<Preparing>,
+    /// Answer to the other party's base transfers.
+    pub base_sender: Vec<u8>,
+    /// Request of the preparation; empty where there is none.
+    pub request: Vec<u8>,
+}
+
+/// A preparation while the other party's answer is awaited.
+pub(super) struct Preparing {
+    preparation: SilentPreparation,
+    inbox: Assembly,
+    answer_len: usize,
+}
+
+impl Preparing {
+    /// Takes a piece of the answer, a message of session 0, node 0 and round 0. Gives the extension when the answer is
+    /// whole; there is nothing left to prepare then.
+    pub(super) fn receive(
+        preparing: &mut Option<Self>,
+        message: Message,
+    ) -> Result<Option<ExtensionReceiver>, SessionError> {
+        let Message { session, node, kind, round, .. } = message;
+        let unexpected = SessionError::UnexpectedStep { node, kind, round };
+        let Some(mut own) = preparing.take().filter(|_| (session, node, round) == (0, 0, 0)) else {
+            return Err(unexpected);
+        };
+        match own.inbox.add(message, own.answer_len)? {
+            Some(answer) => Ok(Some(own.preparation.finish(&answer)?)),
+            None => {
+                *preparing = Some(own);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Answers the other party's first message of base transfers, for `transfers` transfers in all.
+pub(super) fn choose(kind: ExtensionKind, transfers: u64, first_message: &[u8]) -> Result<Choosing, OtError> {
+    let (receiver, base_sender) = ot::base_send(kind.tree_height(), first_message)?;
     Ok(match kind {
-        ExtensionKind::SoftSpoken(_) => (Choosing::Ready(receiver), base_sender, Vec::new()),
+        ExtensionKind::SoftSpoken(_) => {
+            Choosing { receiver: Some(receiver), preparing: None, base_sender, request: Vec::new() }
+        }
         ExtensionKind::Silent => {
             let (preparation, request) = SilentPreparation::start(receiver, transfers)?;
-            (Choosing::Preparing(preparation), base_sender, request)
+            let (_, answer_len) = preparation_len(kind, transfers);
+            let preparing = Some(Preparing { preparation, inbox: Assembly::default(), answer_len });
+            Choosing { receiver: None, preparing, base_sender, request }
         }
     })
 }

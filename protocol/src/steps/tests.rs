@@ -19,11 +19,11 @@ pub(super) struct Transfers {
 }
 
 pub(super) static TRANSFERS: LazyLock<Transfers> = LazyLock::new(|| {
-    let (server_base, first) = BaseReceiver::start().unwrap();
-    let (client_receiver, reply) = ot::base_send(&first).unwrap();
+    let (server_base, first) = BaseReceiver::start(ExtensionKind::DEFAULT.tree_height()).unwrap();
+    let (client_receiver, reply) = ot::base_send(ExtensionKind::DEFAULT.tree_height(), &first).unwrap();
     let server_sender = server_base.finish(&reply).unwrap();
-    let (client_base, first) = BaseReceiver::start().unwrap();
-    let (server_receiver, reply) = ot::base_send(&first).unwrap();
+    let (client_base, first) = BaseReceiver::start(ExtensionKind::DEFAULT.tree_height()).unwrap();
+    let (server_receiver, reply) = ot::base_send(ExtensionKind::DEFAULT.tree_height(), &first).unwrap();
     let client_sender = client_base.finish(&reply).unwrap();
     Transfers { client_receiver, server_sender, server_receiver, client_sender }
 });

@@ -122,7 +122,7 @@ fn silent_transfers_change_bytes_and_not_answers() {
         let options = CompileOptions { transfers, ..CompileOptions::default() };
         compile(graph.clone(), Some(&samples(&graph, 1)), &options).expect("compiles")
     };
-    let [soft, silent] = [Transfers::SoftSpoken, Transfers::Silent].map(compiled);
+    let [soft, silent] = [ExtensionKind::DEFAULT, ExtensionKind::Silent].map(compiled);
     assert_eq!(soft.parameters, silent.parameters);
     assert_ne!(soft.plan.digest(), silent.plan.digest());
     assert_private(&silent, &images(graph.layers[0].shape, 3, 7));

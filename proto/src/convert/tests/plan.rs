@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use prost::Message as _;
 use tacit_protocol::he::ParameterSet;
+use tacit_protocol::ot::{ExtensionKind, TreeHeight};
 use tacit_protocol::plan::{LinearPlan, Padding, Plan, PlanDigest, Shape};
 
 use super::super::digest;
@@ -73,6 +74,25 @@ fn input_and_output_fields_are_checked() {
         "plan",
     );
     assert!(matches!(problem, Problem::Plan(_)));
+}
+
+#[test]
+fn every_kind_of_transfers_survives_the_wire_and_no_other() {
+    let heights = (1..=8).filter_map(TreeHeight::new).map(ExtensionKind::SoftSpoken);
+    for transfers in heights.chain([ExtensionKind::Silent]) {
+        let plan = Plan { transfers, ..plan() };
+        let bytes = pb::Plan::try_from(&plan).unwrap().encode_to_vec();
+        let restored = Plan::try_from(pb::Plan::decode(bytes.as_slice()).unwrap()).unwrap();
+        assert_eq!((restored.transfers, restored.digest()), (transfers, plan.digest()));
+    }
+    assert_refused(changed(|wire| wire.transfers = None), "transfers");
+    assert_refused(changed(|wire| wire.transfers = Some(pb::Transfers { kind: None })), "transfers.kind");
+    for height in [0, 9, 256 + 6, u32::MAX] {
+        let kind = Some(pb::transfers::Kind::SoftSpoken(pb::SoftSpoken { height }));
+        let refused = changed(|wire| wire.transfers = Some(pb::Transfers { kind }));
+        let problem = assert_refused(refused, "transfers.soft_spoken.height");
+        assert_eq!(problem, Problem::OutOfRange { value: height.into(), low: 1, high: 8 });
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Two small plans that together hold every kind of step.
 
 use tacit_protocol::he::choose_packing;
+use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{
-    Axis, InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step, Transfers,
+    Axis, InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
 };
 
 fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node {
@@ -52,7 +53,7 @@ pub(super) fn plan() -> Plan {
             labels: vec!["cat".into(), "dog".into(), "owl".into()],
             function: OutputFunction::Softmax,
         },
-        transfers: Transfers::SoftSpoken,
+        transfers: ExtensionKind::DEFAULT,
     };
     plan.validate().expect("the sample is valid");
     plan
@@ -85,7 +86,7 @@ pub(super) fn comparing_plan() -> Plan {
         nodes,
         input: InputSpec { name: "pixels".into(), dimensions: vec![4, 4], low: 0.0, high: 1.0 },
         output: OutputSpec { name: "class".into(), dimensions: vec![3], labels, function: OutputFunction::ArgMax },
-        transfers: Transfers::SoftSpoken,
+        transfers: ExtensionKind::DEFAULT,
     };
     plan.validate().expect("the sample is valid");
     plan

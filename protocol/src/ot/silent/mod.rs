@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! extension receiver                              extension sender
-//! base_send_with(MAXIMUM)  <-- first message --   BaseReceiver::start_with(MAXIMUM)
+//! base_send(MAXIMUM)       <-- first message --   BaseReceiver::start(MAXIMUM)
 //! SilentPreparation::start - reply, request -->   BaseReceiver::finish
 //!                                                 silent_answer
 //! SilentPreparation::finish <----- answer ----
@@ -143,7 +143,7 @@ pub struct SilentPreparation {
 }
 
 impl SilentPreparation {
-    /// Turns a receiver that was made by [`base_send_with`](super::base_send_with) into a silent one for `transfers`
+    /// Turns a receiver that was made by [`base_send`](super::base_send) into a silent one for `transfers`
     /// transfers, a public number. The request has [`request_len`] bytes; it may travel with the reply of the base
     /// transfers.
     ///

@@ -14,9 +14,31 @@ use super::{
 
 /// One party's trees of a stage.
 pub(super) trait Trees: Send + Sync {
-    /// Writes the leaves of a tree, in order, under the tree's permutation. The lowest bit of each is the bit of the
-    /// noise that this party knows: the error for the receiver, zero for the sender. `room` is half as long.
-    fn leaves(&self, instructions: Instructions, cipher: &Aes128Enc, tree: usize, leaves: &mut [Key], room: &mut [Key]);
+    /// Writes the leaves of a tree, in order. The lowest bit of each is the bit of the noise that this party knows: the
+    /// error for the receiver, zero for the sender.
+    fn leaves(&self, growth: &mut Growth<'_>, tree: usize, leaves: &mut [Key]);
+}
+
+/// What a tree grows with.
+pub(super) struct Growth<'a> {
+    pub instructions: Instructions,
+    /// The tree's permutation.
+    pub cipher: Aes128Enc,
+    /// Half as many nodes as the tree has leaves, to be written over.
+    pub room: &'a mut [Key],
+}
+
+impl Growth<'_> {
+    /// Turns the nodes of `level` in the lower part of `nodes` into those of the next one: left children in the places of
+    /// their parents, right ones above. Gives both sides.
+    fn level<'n>(&mut self, nodes: &'n mut [Key], level: usize) -> [&'n mut [Key]; 2] {
+        let (near, far) = nodes[..2 << level].split_at_mut(1 << level);
+        let room = &mut self.room[..near.len()];
+        self.instructions.sigma(near, room);
+        self.cipher.encrypt_blocks(Array::slice_as_chunks_mut(room.as_flattened_mut()).0);
+        self.instructions.branch(room, near, far);
+        [near, far]
+    }
 }
 
 /// The sender's trees.
@@ -42,47 +64,37 @@ impl Whole {
         Self { firsts: Zeroizing::new(firsts), delta: Zeroizing::new(*delta) }
     }
 
-    /// Writes the correction of each level of a tree but the first, from the tree's `inputs`.
+    /// Writes the correction of each level of a tree but the first, from the tree's `inputs`. `nodes` has room for the
+    /// leaves.
     pub(super) fn corrections(
         &self,
-        instructions: Instructions,
-        cipher: &Aes128Enc,
+        growth: &mut Growth<'_>,
         tree: usize,
         inputs: &[Key],
-        (nodes, room): (&mut [Key], &mut [Key]),
+        nodes: &mut [Key],
         corrections: &mut [Key],
     ) {
-        self.plant(tree, nodes);
-        for (level, (input, correction)) in (1..).zip(inputs[1..].iter().zip(corrections)) {
-            let (near, far) = nodes[..2 << level].split_at_mut(1 << level);
-            grow(instructions, cipher, near, far, room);
-            *correction = *input;
-            instructions.total(near, correction);
-        }
+        corrections.copy_from_slice(&inputs[1..]);
+        let instructions = growth.instructions;
+        self.grow(growth, tree, nodes, |level, left| instructions.total(left, &mut corrections[level - 1]));
     }
 
-    fn plant(&self, tree: usize, nodes: &mut [Key]) {
+    /// Grows a whole tree. `visit` sees the left nodes that come out of each level, from level 1 on.
+    fn grow(&self, growth: &mut Growth<'_>, tree: usize, nodes: &mut [Key], mut visit: impl FnMut(usize, &[Key])) {
         let first = &self.firsts[tree];
         nodes[0] = *first;
         nodes[1] = xor(first, &self.delta);
+        for level in 1..nodes.len().ilog2() as usize {
+            let [left, _] = growth.level(nodes, level);
+            visit(level, left);
+        }
     }
 }
 
 impl Trees for Whole {
-    fn leaves(
-        &self,
-        instructions: Instructions,
-        cipher: &Aes128Enc,
-        tree: usize,
-        leaves: &mut [Key],
-        room: &mut [Key],
-    ) {
-        self.plant(tree, leaves);
-        for level in 1..leaves.len().ilog2() {
-            let (near, far) = leaves[..2 << level].split_at_mut(1 << level);
-            grow(instructions, cipher, near, far, room);
-        }
-        instructions.clear_lowest(leaves);
+    fn leaves(&self, growth: &mut Growth<'_>, tree: usize, leaves: &mut [Key]) {
+        self.grow(growth, tree, leaves, |_, _| {});
+        growth.instructions.clear_lowest(leaves);
     }
 }
 
@@ -107,25 +119,18 @@ impl Punctured {
 impl Trees for Punctured {
     /// The unknown node of each level is kept as zero. Its children come out as `blank` on both sides and are repaired
     /// by a pass over the level, so that no address and no branch depends on where they are.
-    fn leaves(
-        &self,
-        instructions: Instructions,
-        cipher: &Aes128Enc,
-        tree: usize,
-        leaves: &mut [Key],
-        room: &mut [Key],
-    ) {
+    fn leaves(&self, growth: &mut Growth<'_>, tree: usize, leaves: &mut [Key]) {
+        let instructions = growth.instructions;
         let sums = &self.sums[tree * self.height..][..self.height];
         let position = usize::from(self.positions[tree]);
         let mut blank = Block::default();
-        cipher.encrypt_block(&mut blank);
+        growth.cipher.encrypt_block(&mut blank);
         let blank = Key::from(blank);
 
         leaves[..2].fill(Key::default());
         instructions.place(&mut leaves[..2], position & 1 ^ 1, &sums[0]);
         for (level, sum) in sums.iter().enumerate().skip(1) {
-            let (near, far) = leaves[..2 << level].split_at_mut(1 << level);
-            grow(instructions, cipher, near, far, room);
+            let [near, far] = growth.level(leaves, level);
             // What turns `blank` into the sibling of the unknown node: the level's sum less all nodes and `blank`.
             let mut repairs = Zeroizing::new([*sum; 2]);
             instructions.total(near, &mut repairs[0]);
@@ -143,14 +148,6 @@ impl Trees for Punctured {
         instructions.clear_lowest(leaves);
         instructions.place(leaves, position, &missing);
     }
-}
-
-/// Makes the children of the nodes in `near`: the left ones in their place, the right ones in `far`.
-fn grow(instructions: Instructions, cipher: &Aes128Enc, near: &mut [Key], far: &mut [Key], room: &mut [Key]) {
-    let room = &mut room[..near.len()];
-    instructions.sigma(near, room);
-    cipher.encrypt_blocks(Array::slice_as_chunks_mut(room.as_flattened_mut()).0);
-    instructions.branch(room, near, far);
 }
 
 pub(super) fn xor(one: &Key, other: &Key) -> Key {

@@ -15,7 +15,7 @@ use super::{
         transcript::{Key, Transcript},
     },
     parameters::{Parameters, TREE},
-    point::{Punctured, Trees, Whole},
+    point::{Growth, Punctured, Trees, Whole},
 };
 
 /// Outputs whose places in the code are drawn at once.
@@ -42,11 +42,11 @@ impl Public {
         }
     }
 
-    /// The permutation of one tree.
-    fn tree(&self, stage: u32, tree: usize) -> Aes128Enc {
+    /// What one tree grows with, under its own permutation.
+    fn growth<'a>(&self, stage: u32, tree: usize, room: &'a mut [Key]) -> Growth<'a> {
         let mut key = block(0, stage, tree);
         self.trees.encrypt_block(&mut key);
-        Aes128Enc::new(&key)
+        Growth { instructions: self.instructions, cipher: Aes128Enc::new(&key), room }
     }
 }
 
@@ -95,7 +95,7 @@ impl<T: Trees> Stage<T> {
     pub(super) fn tree(&self, public: &Public, tree: usize, range: std::ops::Range<usize>, scratch: &mut Scratch) {
         let Scratch { leaves, room, random, places, .. } = scratch;
         let leaves = &mut leaves[..self.parameters.leaves()];
-        self.trees.leaves(public.instructions, &public.tree(self.number, tree), tree, leaves, room);
+        self.trees.leaves(&mut public.growth(self.number, tree, room), tree, leaves);
         for (chunk, leaves) in leaves.chunks_exact_mut(ENCODED).enumerate() {
             if !range.contains(&(chunk * ENCODED)) {
                 continue;
@@ -143,10 +143,9 @@ impl Stage<Whole> {
         let mut corrections = vec![Key::default(); inputs.len() / height * (height - 1)];
         corrections.par_chunks_exact_mut(height - 1).zip(inputs.par_chunks_exact(height)).enumerate().for_each(
             |(tree, (corrections, inputs))| {
-                let cipher = public.tree(number, tree);
-                pool.with(Scratch::new, |scratch| {
-                    let room = (&mut scratch.leaves[..], &mut scratch.room[..]);
-                    trees.corrections(public.instructions, &cipher, tree, inputs, room, corrections);
+                pool.with(Scratch::new, |Scratch { leaves, room, .. }| {
+                    let nodes = &mut leaves[..parameters.leaves()];
+                    trees.corrections(&mut public.growth(number, tree, room), tree, inputs, nodes, corrections);
                 });
             },
         );

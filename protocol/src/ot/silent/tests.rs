@@ -117,8 +117,8 @@ fn pads_agree_across_stages() {
 #[test]
 fn the_public_interface_with_system_randomness() {
     let kind = ExtensionKind::Silent;
-    let (base, first) = BaseReceiver::start_with(kind.tree_height()).unwrap();
-    let (receiver, reply) = crate::ot::base_send_with(kind.tree_height(), &first).unwrap();
+    let (base, first) = BaseReceiver::start(kind.tree_height()).unwrap();
+    let (receiver, reply) = crate::ot::base_send(kind.tree_height(), &first).unwrap();
     let (preparation, request) = SilentPreparation::start(receiver, 3000).unwrap();
     let (sender, answer) = silent_answer(base.finish(&reply).unwrap(), 3000, &request).unwrap();
     let parties = (preparation.finish(&answer).unwrap(), sender);

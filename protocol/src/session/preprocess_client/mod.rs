@@ -5,20 +5,21 @@ mod preparation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::assembly::{Assembly, split};
+use super::assembly::split;
 use super::error::SessionError;
+use super::in_flight::sessions_in_flight;
 use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::online_client::ClientSession;
-use super::transfers::{self, Choosing, max_sessions};
+use super::transfers::{self, Choosing, Preparing};
 use crate::he::{ClientBackend, ClientEngine, ParameterSet};
-use crate::ot::silent::SilentPreparation;
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{Plan, Step};
 use preparation::Preparation;
 
-/// Sessions of a batch that are worked on at the same time: bounds memory, hides the network's delay.
-const SESSIONS_IN_FLIGHT: usize = 4;
+/// Sessions of a batch that are started before the server's first answer. Each message of the server then starts another
+/// one until as many are in flight as the plan allows, so that neither party waits for the other's work on a whole batch.
+const FIRST_SESSIONS: usize = 4;
 
 /// The client's side of one `Preprocess` stream.
 pub struct PreprocessClient {
@@ -27,8 +28,11 @@ pub struct PreprocessClient {
     started: u32,
     finished: u32,
     base: Option<BaseReceiver>,
+    /// The silent extension's preparation while the server's answer is awaited.
     preparing: Option<Preparing>,
     active: BTreeMap<u32, Preparation>,
+    /// Most sessions that may be in `active`.
+    pub(super) in_flight: usize,
 }
 
 /// What [`PreprocessClient::handle`] gives.
@@ -39,27 +43,23 @@ pub struct ClientProgress {
     pub prepared: Vec<ClientSession>,
 }
 
-/// The transfers while the server's answer to the preparation is awaited.
-struct Preparing {
-    preparation: SilentPreparation,
-    sender: ExtensionSender,
-    inbox: Assembly,
-}
-
 /// What all sessions of a batch share.
 struct Context {
     plan: Arc<Plan>,
     layout: Arc<SessionLayout>,
     engines: BTreeMap<ParameterSet, Box<dyn ClientEngine>>,
-    /// The transfers in which the client chooses, and those in which the server does. Known once they are set up.
-    transfers: Option<(ExtensionReceiver, ExtensionSender)>,
+    /// The transfers in which the client chooses. With the silent extension known after its preparation.
+    receiver: Option<ExtensionReceiver>,
+    /// The transfers in which the server chooses. Known after `Accept`.
+    sender: Option<ExtensionSender>,
 }
 
 impl PreprocessClient {
     /// Generates keys and the first messages of a batch of `sessions` sessions with the model named `model`.
     ///
     /// # Errors
-    /// A count outside 1 to [`Open::MAX_SESSIONS`], an invalid plan, or a failure to generate keys.
+    /// An invalid plan, a count outside 1 to [`max_sessions`](super::max_sessions) of the plan, or a failure to generate
+    /// keys.
     pub fn start(
         plan: Arc<Plan>,
         model: &str,
@@ -67,9 +67,7 @@ impl PreprocessClient {
         backend: &dyn ClientBackend,
     ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
         plan.validate()?;
-        if !(1..=max_sessions(&plan)).contains(&sessions) {
-            return Err(SessionError::SessionCount(sessions));
-        }
+        transfers::check_sessions(&plan, sessions)?;
         let mut engines = BTreeMap::new();
         for node in &plan.nodes {
             if let Step::Linear(linear) = &node.step
@@ -79,10 +77,11 @@ impl PreprocessClient {
             }
         }
         let public_keys = engines.values().map(|engine| engine.public_key()).collect::<Result<_, _>>()?;
-        let (base, base_receiver) = BaseReceiver::start_with(plan.transfers.kind().tree_height())?;
+        let (base, base_receiver) = BaseReceiver::start(plan.transfers.tree_height())?;
         let open = Open { model: model.to_string(), digest: plan.digest(), sessions, public_keys, base_receiver };
         let layout = Arc::new(SessionLayout::new(&plan));
-        let context = Context { plan, layout, engines, transfers: None };
+        let in_flight = sessions_in_flight(&plan);
+        let context = Context { plan, layout, engines, receiver: None, sender: None };
         let mut client = Self {
             context,
             sessions,
@@ -91,9 +90,12 @@ impl PreprocessClient {
             base: Some(base),
             preparing: None,
             active: BTreeMap::new(),
+            in_flight,
         };
         let mut messages = vec![PreprocessRequest::Open(open)];
-        client.start_sessions(&mut messages)?;
+        for _ in 0..FIRST_SESSIONS {
+            client.start_session(&mut messages)?;
+        }
         Ok((client, messages))
     }
 
@@ -115,9 +117,9 @@ impl PreprocessClient {
             }
             PreprocessResponse::Prepared(prepared) => {
                 progress.prepared.push(self.finish(prepared)?);
-                self.start_sessions(&mut progress.messages)?;
             }
         }
+        self.start_session(&mut progress.messages)?;
         Ok(progress)
     }
 
@@ -128,47 +130,39 @@ impl PreprocessClient {
 
     fn accept(&mut self, accept: Accept, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
         let base = self.base.take().ok_or(SessionError::Unexpected("a second Accept"))?;
-        let kind = self.context.plan.transfers.kind();
+        let kind = self.context.plan.transfers;
         let [client, server] = self.context.layout.transfers_of(self.sessions);
         let (sender, answer) = transfers::serve(kind, server, base, &accept.base_sender, &accept.preparation)?;
-        let (choosing, base_sender, preparation) = transfers::choose(kind, client, &accept.base_receiver)?;
-        messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender, preparation }));
+        let Choosing { receiver, preparing, base_sender, request } =
+            transfers::choose(kind, client, &accept.base_receiver)?;
+        messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender, preparation: request }));
         messages.extend(split(0, 0, MessageKind::ClientPreparation, 0, answer).map(PreprocessRequest::Step));
-        match choosing {
-            Choosing::Ready(receiver) => self.begin((receiver, sender), messages),
-            Choosing::Preparing(preparation) => {
-                self.preparing = Some(Preparing { preparation, sender, inbox: Assembly::default() });
-                Ok(())
-            }
-        }
+        self.context.sender = Some(sender);
+        self.context.receiver = receiver;
+        self.preparing = preparing;
+        self.begin(messages)
     }
 
     /// Takes a piece of the server's answer to the preparation.
     fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
-        let Message { session, node, kind, round, .. } = message;
-        let unexpected = SessionError::UnexpectedStep { node, kind, round };
-        let [transfers, _] = self.context.layout.transfers_of(self.sessions);
-        let (_, length) = transfers::preparation_len(self.context.plan.transfers.kind(), transfers);
-        let Some(preparing) = self.preparing.as_mut().filter(|_| (session, node, round) == (0, 0, 0)) else {
-            return Err(unexpected);
-        };
-        let Some(answer) = preparing.inbox.add(message, length)? else { return Ok(()) };
-        let Some(Preparing { preparation, sender, .. }) = self.preparing.take() else { return Err(unexpected) };
-        self.begin((preparation.finish(&answer)?, sender), messages)
+        if let Some(receiver) = Preparing::receive(&mut self.preparing, message)? {
+            self.context.receiver = Some(receiver);
+            self.begin(messages)?;
+        }
+        Ok(())
     }
 
-    /// Goes on with all sessions, now that the transfers are set up.
-    fn begin(
-        &mut self,
-        transfers: (ExtensionReceiver, ExtensionSender),
-        messages: &mut Vec<PreprocessRequest>,
-    ) -> Result<(), SessionError> {
-        self.context.transfers = Some(transfers);
+    /// Goes on with all sessions, once the transfers are set up.
+    fn begin(&mut self, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
+        if self.context.transfers().is_none() {
+            return Ok(());
+        }
         self.active.values_mut().try_for_each(|session| session.advance(&self.context, messages))
     }
 
-    fn start_sessions(&mut self, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
-        while self.started < self.sessions && self.active.len() < SESSIONS_IN_FLIGHT {
+    /// Starts a session if one is left and may be in flight.
+    fn start_session(&mut self, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
+        if self.started < self.sessions && self.active.len() < self.in_flight {
             let mut session = Preparation::new(self.started, &self.context.plan)?;
             session.advance(&self.context, messages)?;
             self.active.insert(self.started, session);
@@ -185,6 +179,11 @@ impl PreprocessClient {
 }
 
 impl Context {
+    /// Both directions, once they are set up.
+    fn transfers(&self) -> Option<(&ExtensionReceiver, &ExtensionSender)> {
+        self.receiver.as_ref().zip(self.sender.as_ref())
+    }
+
     fn engine(&self, linear: &crate::plan::LinearPlan) -> Result<&dyn ClientEngine, SessionError> {
         self.engines.get(&linear.packing.parameters).map(|engine| &**engine).ok_or(SessionError::PublicKeys)
     }

@@ -84,7 +84,8 @@ impl Preparation {
                     self.nodes[id] = NodeState::LinearSent;
                 }
                 Step::Square { .. } => {
-                    let (Some((receiver, _)), NodeKind::Square(layout)) = (&context.transfers, context.layout.kind(id))
+                    let (Some((receiver, _)), NodeKind::Square(layout)) =
+                        (context.transfers(), context.layout.kind(id))
                     else {
                         continue;
                     };
@@ -139,7 +140,7 @@ impl Preparation {
         };
         let length = context.layout.message_len(id, kind, round);
         let (Some(length), true) = (length, kind == expected) else { return Err(unexpected) };
-        if kind == MessageKind::ServerCorrelations && context.transfers.is_none() {
+        if kind == MessageKind::ServerCorrelations && context.transfers().is_none() {
             return Err(SessionError::Unexpected("correlations before Accept"));
         }
         let Some(data) = self.inbox.entry(id).or_default().add(message, length)? else { return Ok(()) };
@@ -151,7 +152,7 @@ impl Preparation {
                 self.advance(context, messages)
             }
             (NodeState::SquareSent(pending), _) => {
-                let (Some((_, sender)), Some(mask)) = (&context.transfers, &self.shares[id]) else {
+                let (Some((_, sender)), Some(mask)) = (context.transfers(), &self.shares[id]) else {
                     return Err(unexpected);
                 };
                 let first = context.layout.server_transfer(self.index, id);
@@ -180,7 +181,7 @@ impl Preparation {
         let (NodeState::Rows(rows), Some(inputs), Some(mask)) = (&self.nodes[id], inputs, &self.shares[id]) else {
             return Ok(());
         };
-        let Some((receiver, sender)) = &context.transfers else {
+        let Some((receiver, sender)) = context.transfers() else {
             return Err(SessionError::Unexpected("rows before Accept"));
         };
         let server_first = context.layout.server_transfer(self.index, id);

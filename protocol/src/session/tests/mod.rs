@@ -1,5 +1,6 @@
 //! Client against server in memory: whole sessions, and every way to disturb their messages.
 
+mod batches;
 mod disturbed;
 mod whole;
 
@@ -10,9 +11,10 @@ use rand::{Rng, RngExt};
 
 use super::*;
 use crate::he::{NativeBackend, PreparedLinear, choose_packing};
+use crate::ot::ExtensionKind;
 use crate::plan::{
     Axis, InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest,
-    Shape, Step, Transfers,
+    Shape, Step,
 };
 use crate::random::Seed;
 use crate::share::Share;
@@ -72,7 +74,7 @@ impl Layer {
 }
 
 impl TestModel {
-    fn new(seed: u64, transfers: Transfers) -> Self {
+    fn new(seed: u64, transfers: ExtensionKind) -> Self {
         let mut stream = Seed::for_test(seed).stream();
         let image = Shape::new(2, 6, 6);
         let features = Shape::new(3, 6, 6);
@@ -204,10 +206,10 @@ impl ServerModel for TestModel {
     }
 }
 
-static MODEL: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1, Transfers::SoftSpoken)));
+static MODEL: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1, ExtensionKind::DEFAULT)));
 
 /// The same network with the silent extension.
-static SILENT: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1, Transfers::Silent)));
+static SILENT: LazyLock<Arc<TestModel>> = LazyLock::new(|| Arc::new(TestModel::new(1, ExtensionKind::Silent)));
 
 /// Everything that crossed the wire.
 #[derive(Default)]

@@ -9,8 +9,8 @@ pub const MAX_GROUPS: usize = 16;
 /// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
 pub const MAX_GROUP_BITS: u32 = 6;
 
-/// Bytes of extension rows for each transfer, for comparing costs.
-const TRANSFER_BITS: u32 = 32;
+/// Bits of extension rows for each transfer, for comparing costs: those of SoftSpokenOT with its default height.
+const TRANSFER_BITS: u32 = 22;
 
 /// What the step makes of a value's sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl SelectLayout {
     /// The layout of a comparing node of a plan, `None` for others.
     pub fn of_node(plan: &Plan, node: &Node) -> Option<Self> {
         let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
-        let (elements, kind) = (node.shape.elements(), plan.transfers.kind());
+        let (elements, kind) = (node.shape.elements(), plan.transfers);
         Some(match &node.step {
             Step::Relu { drop, groups } => {
                 let selection = Selection::Truncated;

@@ -1,0 +1,24 @@
+//! How many sessions of a stream are prepared at the same time: many small ones, few large ones.
+//!
+//! Sessions in flight hide the network's delay: a batch that is in flight as a whole takes no more round trips than one
+//! session. What they hold at a party is bounded by the plan, so that both parties compute the same number: the server
+//! allows it, the client need not use it up.
+
+use super::predict::predict;
+use crate::plan::Plan;
+
+/// Most bytes of messages and pads of all sessions in flight of a stream, as far as more than two are in flight.
+const MAX_BYTES: u64 = 1 << 28;
+
+/// Fewest sessions that may be in flight: one can be computed on while the other one's messages travel.
+const MIN_SESSIONS: u64 = 2;
+
+/// Most sessions of a stream that a client may have open at the same time, for a validated plan.
+///
+/// A session counts with the bytes of all of its preprocessing messages, and with eight for each transfer: the pad that a
+/// party keeps of it until the other's corrections come.
+pub(super) fn sessions_in_flight(plan: &Plan) -> usize {
+    let session = predict(plan).preprocessing;
+    let bytes = session.bytes_sent + session.bytes_received + 8 * session.transfers;
+    (MAX_BYTES / bytes.max(1)).max(MIN_SESSIONS) as usize
+}
