@@ -16,6 +16,7 @@ mod concrete;
 mod engine;
 mod error;
 mod evaluate;
+mod gaussian;
 mod keys;
 mod noise;
 mod packing;

@@ -6,9 +6,10 @@
 
 use std::sync::LazyLock;
 
+use pulp::{Arch, NullaryFnOnce};
 use tfhe_ntt::prime::largest_prime_in_arithmetic_progression64;
 use tfhe_ntt::prime64::Plan;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::params::ParameterSet;
 
@@ -21,8 +22,6 @@ const PRIMES: [u64; 2] = {
 };
 const PRODUCT: u64 = PRIMES[0].wrapping_mul(PRIMES[1]);
 const INVERSE: u64 = inverse(PRIMES[0], PRIMES[1]);
-/// `floor(INVERSE * 2^64 / PRIMES[1])`, for Shoup's modular multiplication.
-const INVERSE_SHOUP: u64 = (((INVERSE as u128) << 64) / PRIMES[1] as u128) as u64;
 
 /// Largest sum of the small factor's absolute coefficients: `2^63` times it stays below half the primes' product.
 pub(super) const MAX_ABSOLUTE_SUM: u64 = 1 << 35;
@@ -89,14 +88,10 @@ impl Transformer {
 
     /// Transform of a polynomial with 64-bit coefficients, taken as signed, into `transformed`.
     pub(super) fn forward_large(&self, polynomial: &[u64], transformed: &mut Transformed) {
-        let [first, second] = &mut transformed.0;
-        for ((value, first), second) in polynomial.iter().zip(first.iter_mut()).zip(second.iter_mut()) {
-            let (negative, magnitude) = ((*value as i64) < 0, (*value as i64).unsigned_abs());
-            *first = signed_residue(magnitude % PRIMES[0], negative, PRIMES[0]);
-            *second = signed_residue(magnitude % PRIMES[1], negative, PRIMES[1]);
+        for ((plan, prime), residues) in self.plans.iter().zip(PRIMES).zip(&mut transformed.0) {
+            Arch::new().dispatch(Reduce { values: polynomial, residues, prime });
+            plan.fwd(residues);
         }
-        self.plans[0].fwd(first);
-        self.plans[1].fwd(second);
     }
 
     /// Transform of a polynomial with small signed coefficients, scaled by `1/N` so that an inverse of its products
@@ -126,19 +121,22 @@ impl Transformer {
             plan.inv(residues);
         }
         let [first, second] = &accumulator.0;
-        for ((value, first), second) in polynomial.iter_mut().zip(first).zip(second) {
-            *value = recombine(*first, *second);
-        }
+        Arch::new().dispatch(Recombine { first, second, integers: polynomial });
     }
 
-    /// `left * right` for a large and a transformed small polynomial.
-    pub(super) fn product(&self, left: &[u64], right: &Transformed) -> Vec<u64> {
-        let mut transformed = Transformed([vec![0; left.len()], vec![0; left.len()]]);
-        let mut accumulator = transformed.clone();
-        self.forward_large(left, &mut transformed);
-        self.multiply_accumulate(&mut accumulator, &transformed, right);
-        let mut product = vec![0; left.len()];
-        self.inverse(&mut accumulator, &mut product);
+    /// `polynomial * factor` for a polynomial with 64-bit coefficients and a transformed small one.
+    pub(super) fn product(&self, polynomial: &[u64], factor: &Transformed) -> Vec<u64> {
+        let mut product = vec![0; polynomial.len()];
+        let mut first = Zeroizing::new(vec![0; polynomial.len()]);
+        let mut second = Zeroizing::new(vec![0; polynomial.len()]);
+        for (index, residues) in [&mut first, &mut second].into_iter().enumerate() {
+            let (plan, prime) = (&self.plans[index], PRIMES[index]);
+            Arch::new().dispatch(Reduce { values: polynomial, residues, prime });
+            plan.fwd(residues);
+            Arch::new().dispatch(Multiply { residues, factors: &factor.0[index], prime });
+            plan.inv(residues);
+        }
+        Arch::new().dispatch(Recombine { first: &first, second: &second, integers: &mut product });
         product
     }
 }
@@ -147,17 +145,97 @@ fn signed_residue(magnitude: u64, negative: bool, prime: u64) -> u64 {
     if negative && magnitude != 0 { prime - magnitude } else { magnitude }
 }
 
-/// The integer of smallest absolute value with these residues, modulo `2^64`.
-fn recombine(first: u64, second: u64) -> u64 {
-    // The first residue is below PRIMES[0], which may exceed PRIMES[1], though not its double.
-    let difference = (second + 2 * PRIMES[1] - first) % PRIMES[1];
-    let quotient = ((u128::from(difference) * u128::from(INVERSE_SHOUP)) >> 64) as u64;
-    let mut digit = difference.wrapping_mul(INVERSE).wrapping_sub(quotient.wrapping_mul(PRIMES[1]));
-    if digit >= PRIMES[1] {
-        digit -= PRIMES[1];
+/// Signed 64-bit numbers to their residues.
+struct Reduce<'a> {
+    values: &'a [u64],
+    residues: &'a mut [u64],
+    prime: u64,
+}
+
+impl NullaryFnOnce for Reduce<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        // 2^50 is this number modulo the prime. The top 14 bits, with their sign, times it stay below 2^44.
+        let excess = (LIMIT - self.prime) as i64;
+        for (value, residue) in self.values.iter().zip(self.residues) {
+            let high = (*value as i64 >> 50) as i32;
+            let sum = (*value & (LIMIT - 1)).wrapping_add((i64::from(high) * excess) as u64);
+            *residue = below(sum, self.prime);
+        }
     }
-    let value = first.wrapping_add(PRIMES[0].wrapping_mul(digit));
-    if digit > PRIMES[1] / 2 { value.wrapping_sub(PRODUCT) } else { value }
+}
+
+/// Products of residues, in place.
+struct Multiply<'a> {
+    residues: &'a mut [u64],
+    factors: &'a [u64],
+    prime: u64,
+}
+
+impl NullaryFnOnce for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (residue, factor) in self.residues.iter_mut().zip(self.factors) {
+            *residue = multiply_modulo(*residue, *factor, self.prime);
+        }
+    }
+}
+
+/// The integers of smallest absolute value with these residues, modulo `2^64`.
+struct Recombine<'a> {
+    first: &'a [u64],
+    second: &'a [u64],
+    integers: &'a mut [u64],
+}
+
+impl NullaryFnOnce for Recombine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let residues = self.first.iter().zip(self.second);
+        for (integer, (first, second)) in self.integers.iter_mut().zip(residues) {
+            // The first prime is larger than the second one by little: two steps bring the difference there.
+            let difference = below(below(second.wrapping_sub(*first), PRIMES[1]), PRIMES[1]);
+            let digit = multiply_modulo(difference, INVERSE, PRIMES[1]);
+            let value = first.wrapping_add(PRIMES[0].wrapping_mul(digit));
+            let negative = ((PRIMES[1] / 2).wrapping_sub(digit) as i64 >> 63) as u64;
+            *integer = value.wrapping_sub(PRODUCT & negative);
+        }
+    }
+}
+
+/// A number between `-prime` and `2 prime`, taken as signed, to its residue.
+#[inline(always)]
+fn below(value: u64, prime: u64) -> u64 {
+    let value = value.wrapping_add(prime & (value as i64 >> 63) as u64).wrapping_sub(prime);
+    value.wrapping_add(prime & (value as i64 >> 63) as u64)
+}
+
+/// The product of two residues: the quotient in double precision is off by one at most.
+#[inline(always)]
+fn multiply_modulo(left: u64, right: u64, prime: u64) -> u64 {
+    let quotient = from_double(to_double(left) * to_double(right) * (1.0 / prime as f64));
+    below(left.wrapping_mul(right).wrapping_sub(quotient.wrapping_mul(prime)), prime)
+}
+
+/// `2^52`: the low bits of a double between this and its double are an integer.
+const OFFSET: f64 = (1u64 << 52) as f64;
+
+/// An integer below `2^52`, exactly.
+#[inline(always)]
+fn to_double(value: u64) -> f64 {
+    f64::from_bits(OFFSET.to_bits() | value) - OFFSET
+}
+
+/// The nearest integer of a number from 0 to `2^51`.
+#[inline(always)]
+fn from_double(value: f64) -> u64 {
+    (value + OFFSET).to_bits() ^ OFFSET.to_bits()
 }
 
 #[cfg(test)]
@@ -200,9 +278,52 @@ mod tests {
                 (random, vec![0; dimension]),
             ];
             for (large, small) in cases {
-                assert_eq!(transformer.product(&large, &transformer.forward_small(&small)), schoolbook(&large, &small));
+                let factor = transformer.forward_small(&small);
+                let expected = schoolbook(&large, &small);
+                let mut product = transformer.product(&large, &factor);
+                assert_eq!(product, expected);
+
+                let mut transformed = Transformed::zero(parameters);
+                transformer.forward_large(&large, &mut transformed);
+                let mut accumulator = Transformed::zero(parameters);
+                transformer.multiply_accumulate(&mut accumulator, &transformed, &factor);
+                transformer.inverse(&mut accumulator, &mut product);
+                assert_eq!(product, expected);
             }
         }
+    }
+
+    #[test]
+    fn residues_and_their_products_are_exact_at_the_extremes() {
+        for prime in PRIMES {
+            let signed = [0, 1, -1, i64::MAX, i64::MIN, i64::MIN + 1, (1 << 50) - 1, 1 << 50, -(1 << 50), prime as i64];
+            let mut residues = [0; 10];
+            Reduce { values: &signed.map(|value| value as u64), residues: &mut residues, prime }.call();
+            assert_eq!(residues, signed.map(|value| value.rem_euclid(prime as i64) as u64));
+
+            let mut stream = Seed::for_test(3).stream();
+            let mut residues = vec![0, 1, 2, prime / 2, prime / 2 + 1, prime - 2, prime - 1];
+            residues.extend((0..200).map(|_| stream.random_range(0..prime)));
+            for factor in residues.clone() {
+                let mut products = residues.clone();
+                Multiply { residues: &mut products, factors: &vec![factor; residues.len()], prime }.call();
+                for (value, product) in residues.iter().zip(products) {
+                    assert_eq!(u128::from(product), u128::from(*value) * u128::from(factor) % u128::from(prime));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_pair_of_residues_has_its_integer() {
+        // Beyond this, integers of both signs may have the same residues.
+        let most = (i128::from(PRIMES[0]) * i128::from(PRIMES[1])) / 2 - i128::from(PRIMES[0]);
+        let integers = [0, 1, -1, most, -most, most - 1, i128::from(PRIMES[0]), -i128::from(PRIMES[1]), 1 << 98];
+        let residues = |prime: u64| integers.map(|integer: i128| integer.rem_euclid(i128::from(prime)) as u64);
+        let mut recombined = [0; 9];
+        let [first, second] = PRIMES.map(residues);
+        Recombine { first: &first, second: &second, integers: &mut recombined }.call();
+        assert_eq!(recombined, integers.map(|integer| integer as u64));
     }
 
     #[test]
