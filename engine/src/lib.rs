@@ -3,6 +3,7 @@
 
 mod compile;
 pub mod fixed_point;
+mod floats;
 pub mod graph;
 pub mod kernels;
 pub mod merge;

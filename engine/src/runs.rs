@@ -22,14 +22,28 @@ impl Run {
 
 /// Calls `visit` for every run of a convolution; padded zeros are left out. Output channels come in order.
 pub(crate) fn for_each_run(shape: &LinearShape, mut visit: impl FnMut(Run)) {
-    let outputs_per_group = shape.output.channels / shape.groups;
+    let (input, output) = (shape.input, shape.output);
+    let outputs_per_group = output.channels / shape.groups;
+    let rows = reaches(shape, 0, shape.padding.top, input.height, output.height);
+    let columns = reaches(shape, 1, shape.padding.left, input.width, output.width);
     let mut weight = 0;
-    for output_channel in 0..shape.output.channels {
+    for output_channel in 0..output.channels {
         let first = output_channel / outputs_per_group * shape.channels_per_group();
         for input_channel in first..first + shape.channels_per_group() {
-            for row in 0..shape.kernel[0] {
-                for column in 0..shape.kernel[1] {
-                    tap_runs(shape, [output_channel, input_channel, row, column], weight, &mut visit);
+            for row in &rows {
+                for column in &columns {
+                    let length = if column.length == 0 { 0 } else { row.length };
+                    for position in 0..length {
+                        let input_row = input_channel * input.height + row.input + position * shape.stride[0];
+                        let output_row = output_channel * output.height + row.output + position;
+                        visit(Run {
+                            weight,
+                            output: output_row * output.width + column.output,
+                            input: input_row * input.width + column.input,
+                            length: column.length,
+                            step: shape.stride[1],
+                        });
+                    }
                     weight += 1;
                 }
             }
@@ -37,34 +51,28 @@ pub(crate) fn for_each_run(shape: &LinearShape, mut visit: impl FnMut(Run)) {
     }
 }
 
-/// The runs of one weight.
-fn tap_runs(shape: &LinearShape, tap: [usize; 4], weight: usize, visit: &mut impl FnMut(Run)) {
-    let [output_channel, input_channel, row, column] = tap;
-    let (input, output) = (shape.input, shape.output);
-    let step = shape.stride[1];
-    let reach = |kernel: usize, axis: usize, before: usize, input: usize, output: usize| {
-        // Outputs whose tap lies inside the image: before <= position * stride + offset < before + input.
-        let (offset, stride) = (kernel * shape.dilation[axis], shape.stride[axis]);
+/// Output positions along one axis at which a tap of the kernel lies inside of the image.
+struct Reach {
+    /// The first of them, and the input position that it meets.
+    output: usize,
+    input: usize,
+    length: usize,
+}
+
+/// The reach of each tap of the kernel along one axis; `before` is the padding in front.
+fn reaches(shape: &LinearShape, axis: usize, before: usize, input: usize, output: usize) -> Vec<Reach> {
+    let stride = shape.stride[axis];
+    let reach = |tap: usize| {
+        // Inside is where before <= position * stride + offset < before + input.
+        let offset = tap * shape.dilation[axis];
         let first = before.saturating_sub(offset).div_ceil(stride);
         let end = (before + input).saturating_sub(offset).div_ceil(stride).min(output);
-        (offset, first, end)
+        match end.checked_sub(first) {
+            None | Some(0) => Reach { output: 0, input: 0, length: 0 },
+            Some(length) => Reach { output: first, input: first * stride + offset - before, length },
+        }
     };
-    let (row_offset, first_row, end_row) = reach(row, 0, shape.padding.top, input.height, output.height);
-    let (column_offset, first, end) = reach(column, 1, shape.padding.left, input.width, output.width);
-    if first >= end {
-        return;
-    }
-    for output_row in first_row..end_row {
-        let input_row = output_row * shape.stride[0] + row_offset - shape.padding.top;
-        let input_column = first * step + column_offset - shape.padding.left;
-        visit(Run {
-            weight,
-            output: (output_channel * output.height + output_row) * output.width + first,
-            input: (input_channel * input.height + input_row) * input.width + input_column,
-            length: end - first,
-            step,
-        });
-    }
+    (0..shape.kernel[axis]).map(reach).collect()
 }
 
 /// A sum pool as the depthwise convolution, all weights one, that it is.
@@ -76,23 +84,6 @@ pub(crate) fn pool_as_linear(
     padding: Padding,
 ) -> LinearShape {
     LinearShape { input, output, groups: input.channels, kernel, stride, padding, dilation: [1, 1] }
-}
-
-/// `W x` of a convolution, without bias.
-pub(crate) fn apply_linear(shape: &LinearShape, weights: &[f64], input: &[f64]) -> Vec<f64> {
-    let mut output = vec![0.0; shape.output.elements()];
-    for_each_run(shape, |run| {
-        let weight = weights[run.weight];
-        run.pairs().for_each(|(to, from)| output[to] += weight * input[from]);
-    });
-    output
-}
-
-/// Sums over the windows of a pool.
-pub(crate) fn apply_sum_pool(pool: &LinearShape, input: &[f64]) -> Vec<f64> {
-    let mut output = vec![0.0; pool.output.elements()];
-    for_each_run(pool, |run| run.pairs().for_each(|(to, from)| output[to] += input[from]));
-    output
 }
 
 #[cfg(test)]
@@ -139,7 +130,7 @@ mod tests {
         for shape in crate::test_support::linear_shapes() {
             let weights: Vec<f64> = (0..shape.weight_count()).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
             let input: Vec<f64> = (0..shape.input.elements()).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
-            assert_eq!(apply_linear(&shape, &weights, &input), direct(&shape, &weights, &input), "{shape:?}");
+            assert_eq!(crate::floats::apply_linear(&shape, &weights, &input), direct(&shape, &weights, &input), "{shape:?}");
         }
     }
 }

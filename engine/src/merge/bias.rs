@@ -1,7 +1,8 @@
 //! Constants pushed through local and linear layers.
 
+use crate::floats::{apply_linear, apply_sum_pool};
 use crate::graph::{Bias, FloatLinear, Layer, Operator};
-use crate::runs::{apply_linear, apply_sum_pool, pool_as_linear};
+use crate::runs::pool_as_linear;
 use tacit_protocol::plan::{LinearShape, Padding, Shape};
 
 /// A bias as one value per element.

@@ -1,7 +1,7 @@
 //! Derivatives of the outputs by the values of all nodes.
 
 use super::{Kind, Skeleton, factors};
-use crate::runs::for_each_run;
+use crate::floats::{pull_back_linear, pull_back_sum_pool};
 
 impl Skeleton {
     /// The gradients of a weighted sum of the outputs with respect to every node's value.
@@ -25,10 +25,7 @@ impl Skeleton {
         let into = &mut gradients[first];
         match &node.kind {
             Kind::Input => {}
-            Kind::Linear(linear) => for_each_run(&linear.shape, |run| {
-                let weight = linear.weights[run.weight];
-                run.pairs().for_each(|(to, from)| into[from] += weight * own[to]);
-            }),
+            Kind::Linear(linear) => pull_back_linear(&linear.shape, &linear.weights, own, into),
             Kind::Square => {
                 let terms = into.iter_mut().zip(own).zip(&values[first]);
                 terms.for_each(|((into, own), x)| *into += 2.0 * x * own);
@@ -43,9 +40,7 @@ impl Skeleton {
                     gradients[node.inputs[winner]][element] += own;
                 }
             }
-            Kind::SumPool(shape) => {
-                for_each_run(shape, |run| run.pairs().for_each(|(to, from)| into[from] += own[to]));
-            }
+            Kind::SumPool(shape) => pull_back_sum_pool(shape, own, into),
             Kind::Add | Kind::Subtract => {
                 for (input, sign) in node.inputs.iter().zip([1.0, if let Kind::Add = node.kind { 1.0 } else { -1.0 }]) {
                     gradients[*input].iter_mut().zip(own).for_each(|(into, own)| *into += sign * own);

@@ -6,6 +6,7 @@ mod lowering;
 use tacit_protocol::plan::{Axis, LinearShape, NodeId, Shape};
 use tacit_protocol::steps::local;
 
+use crate::floats::{apply_linear, apply_sum_pool};
 use crate::graph::{Bias, FloatLinear, Graph};
 
 use super::QuantizeError;
@@ -105,7 +106,7 @@ impl Skeleton {
                 Kind::Square => source(0).iter().map(|x| x * x).collect(),
                 Kind::Relu => source(0).iter().map(|x| x.max(0.0)).collect(),
                 Kind::Maximum => pairs(f64::max),
-                Kind::SumPool(shape) => crate::runs::apply_sum_pool(shape, source(0)),
+                Kind::SumPool(shape) => apply_sum_pool(shape, source(0)),
                 Kind::Add => pairs(|x, y| x + y),
                 Kind::Subtract => pairs(|x, y| x - y),
                 Kind::Offset(constants) => source(0).iter().zip(constants).map(|(x, constant)| x + constant).collect(),
@@ -136,7 +137,7 @@ pub(crate) fn factors<'a>(rows: &'a [u32], columns: &'a [u32]) -> impl Iterator<
 
 fn linear_values(linear: &FloatLinear, input: &[f64]) -> Vec<f64> {
     let shape = &linear.shape;
-    let mut output = crate::runs::apply_linear(shape, &linear.weights, input);
+    let mut output = apply_linear(shape, &linear.weights, input);
     let area = shape.output.height * shape.output.width;
     match &linear.bias {
         Bias::PerChannel(bias) => output.iter_mut().enumerate().for_each(|(index, value)| *value += bias[index / area]),
