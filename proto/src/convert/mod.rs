@@ -11,6 +11,7 @@ mod plan;
 mod prediction;
 mod session;
 mod step;
+mod times;
 
 #[cfg(test)]
 mod tests;

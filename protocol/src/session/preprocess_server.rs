@@ -10,6 +10,7 @@ use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, Prep
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
 use super::transfers::{self, Choosing, max_sessions};
+use super::work::{Unobserved, Work, WorkObserver};
 use crate::he::{ParameterSet, PreparedPublicKey};
 use crate::ot::silent::SilentPreparation;
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
@@ -53,6 +54,7 @@ struct Context {
     receiver: Option<ExtensionReceiver>,
     /// The transfers in which the client chooses. Known after `OtSetup`.
     sender: Option<ExtensionSender>,
+    observer: Arc<dyn WorkObserver>,
 }
 
 impl PreprocessServer {
@@ -61,13 +63,27 @@ impl PreprocessServer {
     /// # Errors
     /// A digest that is not the model's, a bad count, unfit public keys or base transfers.
     pub fn open(model: Arc<dyn ServerModel>, open: Open) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
+        Self::open_observed(model, open, Arc::new(Unobserved))
+    }
+
+    /// As [`PreprocessServer::open`]; tells `observer` what is computed, now and later.
+    ///
+    /// # Errors
+    /// As [`PreprocessServer::open`].
+    pub fn open_observed(
+        model: Arc<dyn ServerModel>,
+        open: Open,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
         if open.digest != model.digest() {
             return Err(SessionError::Digest);
         }
         if !(1..=max_sessions(model.plan())).contains(&open.sessions) {
             return Err(SessionError::SessionCount(open.sessions));
         }
+        observer.begins(Work::Encryption);
         let public_keys = prepare_public_keys(model.plan(), &open)?;
+        observer.begins(Work::Transfers);
         let layout = Arc::new(SessionLayout::new(model.plan()));
         let kind = model.plan().transfers.kind();
         let [_, transfers] = layout.transfers_of(open.sessions);
@@ -77,7 +93,7 @@ impl PreprocessServer {
             Choosing::Preparing(preparation) => (None, Some((preparation, Assembly::default()))),
         };
         let (base, base_receiver) = BaseReceiver::start_with(kind.tree_height())?;
-        let context = Context { model, layout, public_keys, receiver, sender: None };
+        let context = Context { model, layout, public_keys, receiver, sender: None, observer };
         let server = Self {
             context,
             sessions: open.sessions,
@@ -96,6 +112,7 @@ impl PreprocessServer {
     /// Any message that does not fit the state; after an error the stream is of no further use.
     pub fn handle(&mut self, request: PreprocessRequest) -> Result<ServerProgress, SessionError> {
         let mut progress = ServerProgress { messages: Vec::new(), prepared: Vec::new() };
+        self.context.observer.begins(Work::Transfers);
         match request {
             PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
             PreprocessRequest::OtSetup(setup) => {
@@ -269,7 +286,9 @@ impl Preparation {
                 let prepared = context.model.prepared_linear(id).ok_or(SessionError::Model(id))?;
                 let key = context.public_keys.get(&linear.packing.parameters).ok_or(SessionError::PublicKeys)?;
                 let seed = self.seed.derive("linear", id as u64);
+                context.observer.begins(Work::Encryption);
                 let (response, share) = linear::server_respond(prepared, key, &data, &seed)?;
+                context.observer.begins(Work::Transfers);
                 self.send(id, MessageKind::LinearResponses, response, messages);
                 if !std::mem::replace(&mut self.begun, true) {
                     self.send_rows(context, messages);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use prost::Message as _;
 use tacit_protocol::he::{ParameterSet, PublicKey};
@@ -9,7 +11,7 @@ use tacit_protocol::session::{
 
 use super::super::model_name;
 use super::{Problem, assert_refused};
-use crate::{limits, pb};
+use crate::{StepTimes, limits, pb};
 
 fn key(parameters: ParameterSet, fill: u64) -> PublicKey {
     let body = (0..parameters.dimension() as u64).map(|index| fill.wrapping_mul(index + 1)).collect();
@@ -191,6 +193,30 @@ fn piece_fields_are_checked() {
     refused("offset", &|piece| piece.offset = u64::MAX);
     refused("data", &|piece| piece.data.clear());
     refused("data", &|piece| piece.data = vec![0; Message::MAX_DATA + 1]);
+}
+
+#[test]
+fn times_are_checked() {
+    let longest = Duration::from_nanos(limits::TIME_NANOSECONDS - 1);
+    let times = StepTimes {
+        encryption: longest,
+        transfers: Duration::ZERO,
+        linear: Duration::from_nanos(1),
+        ..Default::default()
+    };
+    let wire = pb::StepTimes::from(times);
+    assert_eq!(StepTimes::try_from(wire), Ok(times));
+    let longer = StepTimes { encryption: Duration::MAX, ..times };
+    assert_eq!(pb::StepTimes::from(longer), wire);
+    let refused = |field: &str, change: &dyn Fn(&mut pb::StepTimes)| {
+        let mut wire = pb::StepTimes::default();
+        change(&mut wire);
+        assert_refused(StepTimes::try_from(wire), &format!("times.{field}"));
+    };
+    refused("encryption", &|times| times.encryption = limits::TIME_NANOSECONDS);
+    refused("transfers", &|times| times.transfers = u64::MAX);
+    refused("linear", &|times| times.linear = limits::TIME_NANOSECONDS);
+    refused("activation", &|times| times.activation = u64::MAX);
 }
 
 proptest! {

@@ -11,6 +11,7 @@ use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::online_client::ClientSession;
 use super::transfers::{self, Choosing, max_sessions};
+use super::work::{Unobserved, Work, WorkObserver};
 use crate::he::{ClientBackend, ClientEngine, ParameterSet};
 use crate::ot::silent::SilentPreparation;
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
@@ -53,6 +54,7 @@ struct Context {
     engines: BTreeMap<ParameterSet, Box<dyn ClientEngine>>,
     /// The transfers in which the client chooses, and those in which the server does. Known once they are set up.
     transfers: Option<(ExtensionReceiver, ExtensionSender)>,
+    observer: Arc<dyn WorkObserver>,
 }
 
 impl PreprocessClient {
@@ -66,6 +68,21 @@ impl PreprocessClient {
         sessions: u32,
         backend: &dyn ClientBackend,
     ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
+        Self::start_observed(plan, model, sessions, backend, Arc::new(Unobserved))
+    }
+
+    /// As [`PreprocessClient::start`]; tells `observer` what is computed, now and later.
+    ///
+    /// # Errors
+    /// As [`PreprocessClient::start`].
+    pub fn start_observed(
+        plan: Arc<Plan>,
+        model: &str,
+        sessions: u32,
+        backend: &dyn ClientBackend,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
+        observer.begins(Work::Encryption);
         plan.validate()?;
         if !(1..=max_sessions(&plan)).contains(&sessions) {
             return Err(SessionError::SessionCount(sessions));
@@ -79,10 +96,11 @@ impl PreprocessClient {
             }
         }
         let public_keys = engines.values().map(|engine| engine.public_key()).collect::<Result<_, _>>()?;
+        observer.begins(Work::Transfers);
         let (base, base_receiver) = BaseReceiver::start_with(plan.transfers.kind().tree_height())?;
         let open = Open { model: model.to_string(), digest: plan.digest(), sessions, public_keys, base_receiver };
         let layout = Arc::new(SessionLayout::new(&plan));
-        let context = Context { plan, layout, engines, transfers: None };
+        let context = Context { plan, layout, engines, transfers: None, observer };
         let mut client = Self {
             context,
             sessions,
@@ -103,6 +121,7 @@ impl PreprocessClient {
     /// Any message that does not fit the state; after an error the stream is of no further use.
     pub fn handle(&mut self, response: PreprocessResponse) -> Result<ClientProgress, SessionError> {
         let mut progress = ClientProgress { messages: Vec::new(), prepared: Vec::new() };
+        self.context.observer.begins(Work::Transfers);
         match response {
             PreprocessResponse::Accept(accept) => self.accept(accept, &mut progress.messages)?,
             PreprocessResponse::Step(message) if message.kind == MessageKind::ServerPreparation => {

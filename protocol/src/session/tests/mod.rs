@@ -1,6 +1,7 @@
 //! Client against server in memory: whole sessions, and every way to disturb their messages.
 
 mod disturbed;
+mod streams;
 mod whole;
 
 use std::collections::VecDeque;
