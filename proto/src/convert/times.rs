@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tacit_protocol::session::{OnlineResponse, PreprocessResponse};
+
 use super::ConvertError;
 use super::check::wide;
 use crate::times::StepTimes;
@@ -38,5 +40,48 @@ impl From<StepTimes> for pb::StepTimes {
             linear: nanoseconds(times.linear),
             activation: nanoseconds(times.activation),
         }
+    }
+}
+
+/// A message of the server, and what it reports beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed<T> {
+    /// The message.
+    pub message: T,
+    /// How long the server has computed for the stream, if it tells.
+    pub times: Option<StepTimes>,
+}
+
+impl TryFrom<pb::PreprocessResponse> for Timed<PreprocessResponse> {
+    type Error = ConvertError;
+
+    fn try_from(wire: pb::PreprocessResponse) -> Result<Self, ConvertError> {
+        let times = wire.times.map(StepTimes::try_from).transpose()?;
+        Ok(Self { message: wire.try_into()?, times })
+    }
+}
+
+impl TryFrom<Timed<PreprocessResponse>> for pb::PreprocessResponse {
+    type Error = ConvertError;
+
+    fn try_from(timed: Timed<PreprocessResponse>) -> Result<Self, ConvertError> {
+        Ok(Self { times: timed.times.map(Into::into), ..timed.message.try_into()? })
+    }
+}
+
+impl TryFrom<pb::OnlineResponse> for Timed<OnlineResponse> {
+    type Error = ConvertError;
+
+    fn try_from(wire: pb::OnlineResponse) -> Result<Self, ConvertError> {
+        let times = wire.times.map(StepTimes::try_from).transpose()?;
+        Ok(Self { message: wire.try_into()?, times })
+    }
+}
+
+impl TryFrom<Timed<OnlineResponse>> for pb::OnlineResponse {
+    type Error = ConvertError;
+
+    fn try_from(timed: Timed<OnlineResponse>) -> Result<Self, ConvertError> {
+        Ok(Self { times: timed.times.map(Into::into), ..timed.message.try_into()? })
     }
 }

@@ -9,7 +9,7 @@ use tacit_protocol::session::{
     PreprocessResponse, SessionId,
 };
 
-use super::super::model_name;
+use super::super::{Timed, model_name};
 use super::{Problem, assert_refused};
 use crate::{StepTimes, limits, pb};
 
@@ -217,6 +217,25 @@ fn times_are_checked() {
     refused("transfers", &|times| times.transfers = u64::MAX);
     refused("linear", &|times| times.linear = limits::TIME_NANOSECONDS);
     refused("activation", &|times| times.activation = u64::MAX);
+}
+
+#[test]
+fn times_travel_beside_messages() {
+    let prepared = Prepared { session: 3, id: SessionId([6; 16]), lifetime_seconds: 600 };
+    let message = PreprocessResponse::Prepared(prepared);
+    let linear = Duration::from_micros(5);
+    for times in [None, Some(StepTimes { linear, ..Default::default() })] {
+        let timed = Timed { message: message.clone(), times };
+        let wire = pb::PreprocessResponse::try_from(timed.clone()).unwrap();
+        assert_eq!(PreprocessResponse::try_from(wire.clone()).as_ref(), Ok(&message));
+        assert_eq!(Timed::<PreprocessResponse>::try_from(wire), Ok(timed));
+        let timed = Timed { message: OnlineResponse::Step(self::message(MessageKind::OutputShare)), times };
+        let wire = pb::OnlineResponse::try_from(timed.clone()).unwrap();
+        assert_eq!(Timed::<OnlineResponse>::try_from(wire.clone()), Ok(timed));
+        let times = Some(pb::StepTimes { linear: u64::MAX, ..Default::default() });
+        let refused = Timed::<OnlineResponse>::try_from(pb::OnlineResponse { times, ..wire });
+        assert_refused(refused, "times.linear");
+    }
 }
 
 proptest! {
