@@ -47,6 +47,8 @@ pub struct State {
     pub lifetime_seconds: AtomicU64,
     pub online_calls: AtomicUsize,
     pub preprocess_calls: AtomicUsize,
+    /// Most sessions that the server holds.
+    pub room: AtomicUsize,
     /// Whether the server tells how long it computed.
     pub report_times: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Default for State {
             lifetime_seconds: AtomicU64::new(600),
             online_calls: AtomicUsize::default(),
             preprocess_calls: AtomicUsize::default(),
+            room: AtomicUsize::new(usize::MAX),
             report_times: AtomicBool::default(),
         }
     }
@@ -126,6 +129,9 @@ async fn preprocess(
                 let progress = stopwatch.time(Work::Transfers, handle).map_err(session_status)?;
                 responses.extend(progress.messages);
                 for (session, prepared) in progress.prepared {
+                    if state.sessions.lock().unwrap().len() == state.room.load(Ordering::SeqCst) {
+                        return Err(Reason::Capacity.status("no room"));
+                    }
                     let id = SessionId::random().map_err(|error| Status::internal(error.to_string()))?;
                     state.sessions.lock().unwrap().insert(id, prepared);
                     let lifetime_seconds = state.lifetime_seconds.load(Ordering::SeqCst);
