@@ -42,5 +42,6 @@ pub use inference::Inference;
 pub use input::InputError;
 pub use model::Model;
 pub use statistics::{DataByKind, PhaseStatistics};
+pub use tacit_proto::StepTimes;
 pub use tacit_proto::convert::ModelSummary;
 pub use tacit_protocol::plan::OutputFunction;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ndarray::ArrayD;
 use tacit_protocol::plan::{Plan, PlanDigest};
-use tacit_protocol::session::{ClientSession, Prediction, max_sessions, predict};
+use tacit_protocol::session::{ClientSession, PhasePrediction, Prediction, max_sessions, predict, predict_stream};
 use tacit_protocol::share::Share;
 use tracing::Instrument;
 
@@ -94,14 +94,28 @@ impl Model {
         F: FnMut() + Clone + Send + 'static,
     {
         let mut total = PhaseStatistics::default();
-        let mut left = sessions;
-        while left > 0 {
-            let most = self.shared.client.settings.sessions_per_stream.min(max_sessions(&self.shared.plan));
-            let batch = left.min(most);
+        for batch in self.streams(sessions) {
             total += self.shared.preprocess_batch(batch, on_prepared.clone()).await?;
-            left -= batch;
         }
         Ok(total)
+    }
+
+    /// What [`Model::preprocess`] costs, from the plan alone. Of several streams the round trips add up; each stream counts
+    /// those of one session.
+    pub fn predict_preprocessing(&self, sessions: u32) -> PhasePrediction {
+        let streams = self.streams(sessions).map(|batch| predict_stream(&self.shared.plan, batch));
+        streams.fold(PhasePrediction::default(), |total, stream| PhasePrediction {
+            bytes_sent: total.bytes_sent + stream.bytes_sent,
+            bytes_received: total.bytes_received + stream.bytes_received,
+            round_trips: total.round_trips + stream.round_trips,
+            transfers: total.transfers + stream.transfers,
+        })
+    }
+
+    /// How many sessions each stream prepares, one stream after the other.
+    fn streams(&self, sessions: u32) -> impl Iterator<Item = u32> {
+        let most = self.shared.client.settings.sessions_per_stream.min(max_sessions(&self.shared.plan));
+        (0..sessions).step_by(most as usize).map(move |done| most.min(sessions - done))
     }
 
     /// Keeps `sessions` sessions prepared from now on: a task in the background refills the pool after each

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tacit_proto::pb;
 use tacit_protocol::he::ClientBackend;
 use tacit_protocol::plan::Plan;
-use tacit_protocol::session::{ClientSession, OnlineClient, OnlineProgress, PreprocessClient};
+use tacit_protocol::session::{ClientSession, OnlineClient, OnlineProgress, PreprocessClient, Work};
 use tacit_protocol::share::Share;
 
 use crate::error::ClientError;
@@ -53,7 +53,9 @@ impl<S: FnMut(ClientSession)> Preprocessing<S> {
         sink: S,
     ) -> Result<(Self, Vec<pb::PreprocessRequest>), ClientError> {
         let mut meter = Meter::preprocessing();
-        let (machine, messages) = PreprocessClient::start(plan, model, sessions, backend)?;
+        let observer = meter.stopwatch();
+        let start = || PreprocessClient::start_observed(plan, model, sessions, backend, observer);
+        let (machine, messages) = meter.time(Work::Encryption, start)?;
         let messages = messages.into_iter().map(|message| meter.sent(message)).collect::<Result<_, _>>()?;
         meter.idles();
         Ok((Self { machine, meter, sink }, messages))
@@ -66,7 +68,8 @@ impl<S: FnMut(ClientSession)> Phase for Preprocessing<S> {
     type Output = PhaseStatistics;
 
     fn handle(&mut self, response: pb::PreprocessResponse) -> Result<Advance<Self>, ClientError> {
-        let progress = self.machine.handle(self.meter.received(response)?)?;
+        let response = self.meter.received(response)?;
+        let progress = self.meter.time(Work::Transfers, || self.machine.handle(response))?;
         progress.prepared.into_iter().for_each(&mut self.sink);
         if self.machine.is_finished() {
             return Ok(Advance::Finished(self.meter.statistics()));
@@ -88,7 +91,7 @@ impl Online {
     /// Uses the session up.
     pub(crate) fn start(session: ClientSession, input: &Share) -> Result<(Self, Vec<pb::OnlineRequest>), ClientError> {
         let mut meter = Meter::online();
-        let (machine, messages) = session.start(input)?;
+        let (machine, messages) = meter.time(Work::Linear, || session.start(input))?;
         let messages = messages.into_iter().map(|message| meter.sent(message)).collect::<Result<_, _>>()?;
         meter.idles();
         Ok((Self { machine, meter }, messages))
@@ -102,7 +105,9 @@ impl Phase for Online {
     type Output = (Vec<u32>, PhaseStatistics);
 
     fn handle(&mut self, response: pb::OnlineResponse) -> Result<Advance<Self>, ClientError> {
-        match self.machine.handle(self.meter.received(response)?)? {
+        let response = self.meter.received(response)?;
+        // Between the interactive steps the client has nothing to compute: its shares are known since preprocessing.
+        match self.meter.time(Work::Activation, || self.machine.handle(response))? {
             OnlineProgress::Continue(messages) => {
                 let messages = messages.into_iter().map(|message| self.meter.sent(message));
                 let messages = messages.collect::<Result<_, _>>()?;

@@ -6,16 +6,21 @@
 mod support;
 
 use std::process::{Command, Output};
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use support::{TestServer, network::NETWORK};
 use tacit_protocol::session::{PhasePrediction, Prediction, ServerModel as _, predict};
 
+/// Names of the phases in the JSON object.
+const PHASES: [&str; 4] = ["preprocessing", "preprocessing_batch", "online", "first_online"];
+
 async fn bench(server: &TestServer, more: &[&str]) -> Output {
     let url = server.url();
-    let fixed = ["bench", "--server", &url, "--model", "tiny", "--runs", "2", "--batch", "2", "--clients", "1,2"];
+    let fixed = ["bench", "--server", &url, "--model", "tiny", "--runs", "2", "--batch", "2"];
+    let few = ["--clients", "1,2", "--inferences", "4"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_tacit"));
-    command.args(fixed).args(more);
+    command.args(fixed).args(few).args(more);
     // The server runs on this thread.
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
@@ -61,6 +66,7 @@ async fn json_has_what_was_predicted() {
     check(&figures["preprocessing"], 1, setup, preprocessing);
     check(&figures["preprocessing_batch"], 2, setup, preprocessing);
     check(&figures["online"], 1, PhasePrediction::default(), online);
+    check(&figures["first_online"], 1, PhasePrediction::default(), online);
     assert_eq!((&figures["model"], &figures["engine"]), (&"tiny".into(), &"native".into()));
     assert_eq!((&figures["runs"], &figures["threads"]), (&2.into(), &2.into()));
     assert!(figures["network"].is_null() && figures["memory"]["server_peak"].is_null());
@@ -69,11 +75,13 @@ async fn json_has_what_was_predicted() {
     assert_eq!(levels.len(), 2);
     for (level, clients) in levels.iter().zip([1, 2]) {
         assert_eq!((&level["clients"], &level["inferences"]), (&clients.into(), &(4 * clients).into()));
+        assert_eq!(level["rounds"], 1);
         assert!(level["inferences_per_second"].as_f64().unwrap() > 0.0);
         assert!(level["p50_seconds"].as_f64() <= level["p99_seconds"].as_f64());
     }
-    // Every session that was prepared has been used: to warm up, alone, in batches, and by all clients.
-    assert_eq!(server.online_calls(), 1 + 2 + 2 * 2 + 4 * 3);
+    // Every session that was prepared has been used: to warm up, alone, in batches, on new connections, and by all clients,
+    // each of which has warmed up too.
+    assert_eq!(server.online_calls(), 1 + 2 + 2 * 2 + 2 + (1 + 4) * 3);
     assert!(server.state.sessions.lock().unwrap().is_empty());
 }
 
@@ -83,12 +91,101 @@ async fn an_emulated_network_takes_its_round_trips() {
     let figures = json(&bench(&server, &["--json", "--network", "100Mbit:20ms"]).await);
     let network = &figures["network"];
     assert_eq!((network["bits_per_second"].as_f64(), network["round_trip_seconds"].as_f64()), (Some(1e8), Some(0.02)));
-    for phase in ["preprocessing", "preprocessing_batch", "online"] {
+    for phase in PHASES {
+        let explained = &figures[phase]["network_seconds"];
+        let [round_trips, bytes] = ["round_trips", "bytes"].map(|part| explained[part].as_f64().unwrap());
+        assert_eq!(round_trips, 0.02 * figures[phase]["round_trips"].as_f64().unwrap());
+        let [sent, received] = ["bytes_sent", "bytes_received"].map(|way| figures[phase][way].as_f64().unwrap() * 8e-8);
+        assert!(bytes >= sent.max(received) * 0.999 && bytes <= (sent + received) * 1.001, "{phase}: {figures}");
         let [time, waiting] =
             ["seconds", "seconds_waiting"].map(|times| figures[phase][times]["min"].as_f64().unwrap());
         let trips = figures[phase]["round_trips"].as_u64().unwrap();
         assert!(trips > 0 && time >= 0.02 * trips as f64 && waiting >= 0.02, "{phase}: {figures}");
     }
+}
+
+/// Adds up computation by kind; each of these kinds took some time, and the others none.
+fn computed(kinds: &Value, busy: &[&str]) -> f64 {
+    let seconds = ["he", "ot", "linear", "activation"].map(|kind| {
+        let seconds = kinds[kind].as_f64().unwrap();
+        assert_eq!(seconds > 0.0, busy.contains(&kind), "{kind}: {kinds}");
+        seconds
+    });
+    seconds.iter().sum()
+}
+
+#[tokio::test]
+async fn time_is_shown_by_kind() {
+    let server = TestServer::start().await;
+    server.state.report_times.store(true, Ordering::SeqCst);
+    let figures = json(&bench(&server, &["--json"]).await);
+    for phase in PHASES {
+        let times = &figures[phase]["time_by_kind"];
+        let preprocessing = phase.starts_with("preprocessing");
+        let busy = if preprocessing { ["he", "ot"] } else { ["linear", "activation"] };
+        let [client, server] = [&times["client"], &times["server"]].map(|kinds| computed(kinds, &busy));
+        let [elapsed, wire, overlap] = ["elapsed", "wire", "overlap"].map(|part| times[part].as_f64().unwrap());
+        assert!(client <= elapsed && server <= elapsed, "{phase}: {times}");
+        assert!((client + server + wire - overlap - elapsed).abs() < 1e-6 && wire >= 0.0 && overlap >= 0.0, "{times}");
+        let [min, max] = ["min", "max"].map(|end| figures[phase]["seconds"][end].as_f64().unwrap());
+        assert!(min <= elapsed && elapsed <= max, "{phase}: {figures}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_need_not_tell_its_times() {
+    let server = TestServer::start().await;
+    let figures = json(&bench(&server, &["--json"]).await);
+    for phase in PHASES {
+        let times = &figures[phase]["time_by_kind"];
+        assert!(times["server"].is_null() && times["wire"].is_null() && times["overlap"].is_null(), "{times}");
+        assert!(times["client"]["he"].is_number() && figures[phase]["network_seconds"].is_null(), "{figures}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_much_room_is_filled_in_rounds() {
+    let server = TestServer::start().await;
+    // Two clients want four sessions each at the same time: they get two, and then two again.
+    server.state.room.store(5, Ordering::SeqCst);
+    let figures = json(&bench(&server, &["--json"]).await);
+    let rounds: Vec<_> = figures["throughput"].as_array().unwrap().iter().map(|level| &level["rounds"]).collect();
+    assert_eq!(rounds, [1, 2]);
+    assert_eq!(figures["throughput"][1]["inferences"], 8);
+
+    let server = TestServer::start().await;
+    server.state.room.store(2, Ordering::SeqCst);
+    let output = bench(&server, &["--json", "--clients", "3"]).await;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let figures = json(&output);
+    assert!(figures["throughput"].as_array().unwrap().is_empty());
+    assert!(figures["notes"].to_string().contains("no room for a session of each of 3 clients"), "{figures}");
+}
+
+#[tokio::test]
+async fn pictures_are_drawn() {
+    let server = TestServer::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("new").join("folder");
+    let output = bench(&server, &["--pictures", path.to_str().unwrap(), "--network", "lan"]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, parts) in [
+        ("throughput.svg", ["clients in flight", "latency in ms", "p99"]),
+        ("time-by-kind.svg", ["activation", "batch of 2", "elapsed"]),
+    ] {
+        let picture = std::fs::read_to_string(path.join(name)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"), "{picture}");
+        assert!(picture.len() < 30_000 && !picture.contains("NaN"), "{name}: {} bytes", picture.len());
+        for part in parts.into_iter().chain(["tiny", "1000 Mbit/s"]) {
+            assert!(picture.contains(part), "{name}: {part}");
+        }
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let failed = bench(&server, &["--pictures", file.to_str().unwrap()]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).starts_with("error: cannot write pictures to "));
 }
 
 #[tokio::test]
@@ -97,9 +194,15 @@ async fn tables_show_all_measurements() {
     let output = bench(&server, &[]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in
-        ["model tiny, 2 runs", "preprocessing", "batch of 2", "online", "mask ciphertexts", "p99", "client, most"]
-    {
+    for part in [
+        "model tiny, 2 runs",
+        "batch of 2",
+        "online, new connection",
+        "time by kind",
+        "wire",
+        "mask ciphertexts",
+        "p99",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -130,7 +130,11 @@ mod tests {
         for shape in crate::test_support::linear_shapes() {
             let weights: Vec<f64> = (0..shape.weight_count()).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
             let input: Vec<f64> = (0..shape.input.elements()).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
-            assert_eq!(crate::floats::apply_linear(&shape, &weights, &input), direct(&shape, &weights, &input), "{shape:?}");
+            assert_eq!(
+                crate::floats::apply_linear(&shape, &weights, &input),
+                direct(&shape, &weights, &input),
+                "{shape:?}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Arguments, Command, HealthcheckArguments, ServeArguments};
@@ -42,11 +42,14 @@ fn fail(error: &(dyn Error + 'static)) -> ExitCode {
 
 fn serve(arguments: ServeArguments) -> Result<(), Box<dyn Error>> {
     let config = arguments.into_config()?;
+    let threads = config.limits.threads;
     let mut builder = Server::builder().limits(config.limits);
     for source in &config.models {
         builder = builder.model(source.name.as_str(), load::model(source)?);
     }
-    Runtime::new()?.block_on(async {
+    // What moves messages takes no more threads than what computes.
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
         let server = builder.bind(config.listen).await?;
         let shutdown = server.shutdown_handle();
         tokio::spawn(stop_on_signal(shutdown)?);

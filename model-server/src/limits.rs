@@ -33,6 +33,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long inferences may go on after a shutdown was asked for.
     pub grace_period: Duration,
+    /// Whether clients are told how long the server computed for them, by kind of work. That says something about the model and
+    /// the load, so it is for measurements.
+    pub report_times: bool,
 }
 
 impl Default for Limits {
@@ -51,6 +54,7 @@ impl Default for Limits {
             queued_jobs: 2048,
             idle_timeout: Duration::from_secs(120),
             grace_period: Duration::from_secs(10),
+            report_times: false,
         }
     }
 }

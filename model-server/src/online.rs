@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tacit_proto::pb;
-use tacit_protocol::session::OnlineRequest;
+use tacit_proto::convert::Timed;
+use tacit_proto::{Stopwatch, pb};
+use tacit_protocol::session::{OnlineRequest, Work};
 use tonic::{Response, Streaming};
 use tracing::{field::Empty, info_span};
 
@@ -62,7 +63,9 @@ async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceErro
     call.span().record("model", model.name());
 
     let prepared = model.prepared();
-    let start = move || session.start(prepared);
+    let stopwatch = Arc::new(Stopwatch::default());
+    let observer = Arc::clone(&stopwatch);
+    let start = move || session.start_observed(prepared, observer);
     let (started, time) = service.workers.run(Lane::Online, start).await?;
     call.computed(time);
     let mut machine = started?;
@@ -71,14 +74,16 @@ async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceErro
         let Some(request) = call.receive::<OnlineRequest>().await? else {
             return Err(ServiceError::EndedEarly);
         };
+        let watch = Arc::clone(&stopwatch);
         let job = move || {
-            let answers = machine.handle(request);
+            let answers = watch.time(Work::Activation, || machine.handle(request));
             (machine, answers)
         };
         let ((returned, answers), time) = service.workers.run(Lane::Online, job).await?;
         machine = returned;
         call.computed(time);
-        call.send(answers?).await?;
+        let times = (service.limits.report_times && machine.is_finished()).then(|| stopwatch.times());
+        call.send(answers?.into_iter().map(|message| Timed { message, times })).await?;
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tacit_proto::pb;
+use tacit_proto::convert::Timed;
+use tacit_proto::{StepTimes, Stopwatch, pb};
 use tacit_protocol::session::{
-    Open, Prepared, PreprocessRequest, PreprocessResponse, PreprocessServer, ServerSession, SessionId,
+    Open, Prepared, PreprocessRequest, PreprocessResponse, PreprocessServer, ServerSession, SessionId, Work,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Response, Streaming};
@@ -87,7 +88,13 @@ async fn run(service: &Service, peer: &Peer, call: &mut PreprocessCall) -> Resul
     call.span().record("model", room.model.name());
 
     let model = room.model.prepared();
-    let (opened, time) = service.workers.run(Lane::Preprocessing, move || PreprocessServer::open(model, open)).await?;
+    let stopwatch = Arc::new(Stopwatch::default());
+    let watch = Arc::clone(&stopwatch);
+    let job = move || {
+        let observer = Arc::clone(&watch);
+        watch.time(Work::Encryption, || PreprocessServer::open_observed(model, open, observer))
+    };
+    let (opened, time) = service.workers.run(Lane::Preprocessing, job).await?;
     call.computed(time);
     let (mut machine, answers) = opened?;
     call.send(answers).await?;
@@ -96,8 +103,9 @@ async fn run(service: &Service, peer: &Peer, call: &mut PreprocessCall) -> Resul
         let Some(request) = call.receive::<PreprocessRequest>().await? else {
             return Err(ServiceError::EndedEarly);
         };
+        let watch = Arc::clone(&stopwatch);
         let job = move || {
-            let progress = machine.handle(request);
+            let progress = watch.time(Work::Transfers, || machine.handle(request));
             (machine, progress)
         };
         let ((returned, progress), time) = service.workers.run(Lane::Preprocessing, job).await?;
@@ -107,7 +115,8 @@ async fn run(service: &Service, peer: &Peer, call: &mut PreprocessCall) -> Resul
         call.send(progress.messages).await?;
         for (index, session) in progress.prepared {
             let id = store(&mut room, session)?;
-            announce(service, call, index, id).await?;
+            let times = service.limits.report_times.then(|| stopwatch.times());
+            announce(service, call, index, id, times).await?;
         }
     }
     Ok(())
@@ -140,16 +149,17 @@ fn store(room: &mut Room, session: ServerSession) -> Result<SessionId, ServiceEr
     Ok(room.reservation.insert(stored, bytes)?)
 }
 
-/// Tells the client the name of a stored session. Nobody else knows it, so if that fails the session goes.
+/// Tells the client the name of a stored session, and what was computed up to here if it may know. Nobody else knows it, so if that fails the session goes.
 async fn announce(
     service: &Service,
     call: &mut PreprocessCall,
     session: u32,
     id: SessionId,
+    times: Option<StepTimes>,
 ) -> Result<(), ServiceError> {
     let lifetime_seconds = service.store.lifetime().as_secs();
     let prepared = Prepared { session, id, lifetime_seconds };
-    let sent = call.send([PreprocessResponse::Prepared(prepared)]).await;
+    let sent = call.send([Timed { message: PreprocessResponse::Prepared(prepared), times }]).await;
     if sent.is_err() {
         drop(service.store.take(&id));
     }

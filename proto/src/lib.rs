@@ -4,14 +4,16 @@
 //! [`pb`] is generated from `tacit/v1/*.proto`. [`convert`] turns it into the types of
 //! `tacit_protocol` and back; every length, shape and range is checked there, so that nothing behind
 //! it needs to look at a wire type. [`reason`] maps typed failures to gRPC status codes, and
-//! [`limits`] holds the bounds that the schema documents.
+//! [`limits`] holds the bounds that the schema documents. [`times`] takes the times that the schema can report.
 
 pub mod convert;
 pub mod limits;
 pub mod reason;
+pub mod times;
 
 pub use convert::{ConvertError, Problem};
 pub use reason::Reason;
+pub use times::{StepTimes, Stopwatch};
 
 /// Generated messages and service stubs of the package `tacit.v1`.
 #[allow(missing_docs, unused_qualifications, clippy::all)]

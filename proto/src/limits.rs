@@ -70,3 +70,6 @@ pub const LIFETIME_SECONDS: u64 = u32::MAX as u64;
 
 /// Largest count of bytes or transfers in a prediction, exclusive.
 pub const TRAFFIC: u64 = 1 << 48;
+
+/// Largest time that is reported, exclusive, in nanoseconds: some hundred days.
+pub const TIME_NANOSECONDS: u64 = 1 << 53;

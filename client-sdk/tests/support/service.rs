@@ -1,13 +1,14 @@
 //! The service of the test server.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tacit_proto::{Reason, pb};
+use tacit_proto::convert::Timed;
+use tacit_proto::{Reason, StepTimes, Stopwatch, pb};
 use tacit_protocol::session::{
     OnlineRequest, Prepared, PreprocessRequest, PreprocessResponse, PreprocessServer, ServerModel, ServerSession,
-    SessionError, SessionId, predict,
+    SessionError, SessionId, Work, predict,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -46,6 +47,10 @@ pub struct State {
     pub lifetime_seconds: AtomicU64,
     pub online_calls: AtomicUsize,
     pub preprocess_calls: AtomicUsize,
+    /// Most sessions that the server holds.
+    pub room: AtomicUsize,
+    /// Whether the server tells how long it computed.
+    pub report_times: AtomicBool,
 }
 
 impl Default for State {
@@ -56,6 +61,8 @@ impl Default for State {
             lifetime_seconds: AtomicU64::new(600),
             online_calls: AtomicUsize::default(),
             preprocess_calls: AtomicUsize::default(),
+            room: AtomicUsize::new(usize::MAX),
+            report_times: AtomicBool::default(),
         }
     }
 }
@@ -67,6 +74,11 @@ impl State {
 
     pub fn forget_sessions(&self) {
         self.sessions.lock().unwrap().clear();
+    }
+
+    /// What the server tells of its times.
+    fn told(&self, stopwatch: &Stopwatch) -> Option<StepTimes> {
+        self.report_times.load(Ordering::SeqCst).then(|| stopwatch.times())
     }
 
     fn fault(&self) -> Fault {
@@ -94,6 +106,7 @@ async fn preprocess(
     mut requests: Streaming<pb::PreprocessRequest>,
     answers: &Answers<pb::PreprocessResponse>,
 ) -> Result<(), Status> {
+    let stopwatch = Arc::new(Stopwatch::default());
     let mut machine = None;
     while let Some(request) = requests.message().await? {
         match state.fault() {
@@ -106,14 +119,19 @@ async fn preprocess(
         match (PreprocessRequest::try_from(request)?, &mut machine) {
             (PreprocessRequest::Open(open), None) => {
                 let model: Arc<dyn ServerModel> = NETWORK.clone();
-                let (opened, first) = PreprocessServer::open(model, open).map_err(session_status)?;
+                let start = || PreprocessServer::open_observed(model, open, stopwatch.clone());
+                let (opened, first) = stopwatch.time(Work::Encryption, start).map_err(session_status)?;
                 machine = Some(opened);
                 responses = first;
             }
             (request, Some(machine)) => {
-                let progress = machine.handle(request).map_err(session_status)?;
+                let handle = || machine.handle(request);
+                let progress = stopwatch.time(Work::Transfers, handle).map_err(session_status)?;
                 responses.extend(progress.messages);
                 for (session, prepared) in progress.prepared {
+                    if state.sessions.lock().unwrap().len() == state.room.load(Ordering::SeqCst) {
+                        return Err(Reason::Capacity.status("no room"));
+                    }
                     let id = SessionId::random().map_err(|error| Status::internal(error.to_string()))?;
                     state.sessions.lock().unwrap().insert(id, prepared);
                     let lifetime_seconds = state.lifetime_seconds.load(Ordering::SeqCst);
@@ -122,8 +140,10 @@ async fn preprocess(
             }
             _ => return Err(Reason::OutOfOrder.status("open comes first")),
         }
-        for response in responses {
-            answers.send(Ok(response.try_into()?)).await.map_err(left)?;
+        for message in responses {
+            let last = matches!(message, PreprocessResponse::Prepared(_));
+            let times = state.told(&stopwatch).filter(|_| last);
+            answers.send(Ok(Timed { message, times }.try_into()?)).await.map_err(left)?;
         }
     }
     Ok(())
@@ -134,6 +154,7 @@ async fn online(
     mut requests: Streaming<pb::OnlineRequest>,
     answers: &Answers<pb::OnlineResponse>,
 ) -> Result<(), Status> {
+    let stopwatch = Arc::new(Stopwatch::default());
     let mut machine = None;
     while let Some(request) = requests.message().await? {
         let fault = state.fault();
@@ -146,16 +167,19 @@ async fn online(
             (Fault::WrongStep, _, _) => {
                 let piece = pb::Piece { node: 5, data: vec![1], ..Default::default() };
                 let payload = Some(pb::online_response::Payload::OutputShare(piece));
-                answers.send(Ok(pb::OnlineResponse { payload })).await.map_err(left)?;
+                answers.send(Ok(pb::OnlineResponse { payload, times: None })).await.map_err(left)?;
             }
             (_, OnlineRequest::Open(id), None) => {
                 let session = state.sessions.lock().unwrap().remove(&id);
                 let session = session.ok_or_else(|| Reason::UnknownSession.status("no such session"))?;
-                machine = Some(session.start(NETWORK.clone()).map_err(session_status)?);
+                machine = Some(session.start_observed(NETWORK.clone(), stopwatch.clone()).map_err(session_status)?);
             }
             (_, request, Some(machine)) => {
-                for response in machine.handle(request).map_err(session_status)? {
-                    answers.send(Ok(response.try_into()?)).await.map_err(left)?;
+                let handle = || machine.handle(request);
+                let responses = stopwatch.time(Work::Activation, handle).map_err(session_status)?;
+                let times = state.told(&stopwatch).filter(|_| machine.is_finished());
+                for message in responses {
+                    answers.send(Ok(Timed { message, times }.try_into()?)).await.map_err(left)?;
                 }
             }
             _ => return Err(Reason::OutOfOrder.status("open comes first")),

@@ -116,6 +116,9 @@ pub struct ServeArguments {
     #[arg(long, env = "TACIT_GRACE_PERIOD", value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub grace_period: u64,
+    /// Tell clients how long the server computed for them, by kind of work: for measurements.
+    #[arg(long, env = "TACIT_REPORT_TIMES")]
+    pub report_times: bool,
 }
 
 /// Arguments of `inspect`.
@@ -217,6 +220,7 @@ impl ServeArguments {
                 sessions_per_connection: self.sessions_per_connection,
                 idle_timeout: Duration::from_secs(self.idle_timeout),
                 grace_period: Duration::from_secs(self.grace_period),
+                report_times: self.report_times,
                 ..defaults
             },
         })

@@ -45,6 +45,7 @@ fn a_whole_command_line_is_read() {
         "256MB",
         "--grace-period",
         "0",
+        "--report-times",
     ];
     let config = parse(&arguments).unwrap().into_config().unwrap();
     assert_eq!(config.listen, "127.0.0.1:0".parse().unwrap());
@@ -55,6 +56,7 @@ fn a_whole_command_line_is_read() {
     assert_eq!(config.limits.session_lifetime, Duration::from_secs(60));
     assert_eq!(config.limits.session_memory, 256_000_000);
     assert_eq!(config.limits.grace_period, Duration::ZERO);
+    assert!(config.limits.report_times);
     assert!(config.models.iter().all(|model| model.options == CompileOptions::default()));
 }
 

@@ -9,3 +9,4 @@ mod inference;
 mod limits;
 mod sessions;
 mod shutdown;
+mod times;

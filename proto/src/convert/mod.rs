@@ -11,6 +11,7 @@ mod plan;
 mod prediction;
 mod session;
 mod step;
+mod times;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod tests;
 pub use model::{ModelSummary, ServedModel};
 pub use plan::digest;
 pub use session::model_name;
+pub use times::Timed;
 
 use tacit_protocol::plan::PlanError;
 use tacit_protocol::session::MessageKind;

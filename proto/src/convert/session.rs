@@ -258,7 +258,7 @@ impl TryFrom<PreprocessResponse> for pb::PreprocessResponse {
                 }
             }
         };
-        Ok(Self { payload: Some(payload) })
+        Ok(Self { payload: Some(payload), times: None })
     }
 }
 
@@ -323,6 +323,6 @@ impl TryFrom<OnlineResponse> for pb::OnlineResponse {
             MessageKind::OutputShare => Payload::OutputShare(piece),
             other => return Err(direction(other)),
         };
-        Ok(Self { payload: Some(payload) })
+        Ok(Self { payload: Some(payload), times: None })
     }
 }

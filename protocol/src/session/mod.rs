@@ -30,6 +30,7 @@ mod preprocess_server;
 #[cfg(test)]
 mod tests;
 mod transfers;
+mod work;
 
 pub use error::{Blame, SessionError};
 pub use message::{
@@ -39,7 +40,8 @@ pub use message::{
 pub use model::ServerModel;
 pub use online_client::{ClientSession, OnlineClient, OnlineProgress};
 pub use online_server::{OnlineServer, ServerSession};
-pub use predict::{PhasePrediction, Prediction, predict};
+pub use predict::{PhasePrediction, Prediction, predict, predict_stream};
 pub use preprocess_client::{ClientProgress, PreprocessClient};
 pub use preprocess_server::{PreprocessServer, ServerProgress};
 pub use transfers::max_sessions;
+pub use work::{Work, WorkObserver};

@@ -7,6 +7,7 @@ use super::error::SessionError;
 use super::layout::SessionLayout;
 use super::message::{MessageKind, OnlineRequest, OnlineResponse};
 use super::model::ServerModel;
+use super::work::{Unobserved, Work, WorkObserver};
 use crate::plan::{NodeId, PlanDigest, Step};
 use crate::share::Share;
 use crate::steps::select::{SelectProgress, SelectServer};
@@ -63,6 +64,18 @@ impl ServerSession {
     /// # Errors
     /// [`SessionError::Digest`] if `model` is not the one that the session was prepared for.
     pub fn start(self, model: Arc<dyn ServerModel>) -> Result<OnlineServer, SessionError> {
+        self.start_observed(model, Arc::new(Unobserved))
+    }
+
+    /// As [`ServerSession::start`]; tells `observer` what is computed from then on.
+    ///
+    /// # Errors
+    /// As [`ServerSession::start`].
+    pub fn start_observed(
+        self,
+        model: Arc<dyn ServerModel>,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<OnlineServer, SessionError> {
         let plan = model.plan().clone();
         if model.digest() != self.digest || plan.nodes.len() != self.steps.len() {
             return Err(SessionError::Digest);
@@ -82,6 +95,7 @@ impl ServerSession {
             round: 0,
             pending: Pending::Input,
             inbox: Assembly::default(),
+            observer,
         })
     }
 }
@@ -107,6 +121,7 @@ pub struct OnlineServer {
     round: u32,
     pending: Pending,
     inbox: Assembly,
+    observer: Arc<dyn WorkObserver>,
 }
 
 impl OnlineServer {
@@ -118,6 +133,7 @@ impl OnlineServer {
         let OnlineRequest::Step(message) = request else {
             return Err(SessionError::Unexpected("a second Open"));
         };
+        self.observer.begins(Work::Activation);
         let (node, kind, round) = (message.node, message.kind, message.round);
         let unexpected = SessionError::UnexpectedStep { node, kind, round };
         let expected = if self.node == 0 { MessageKind::MaskedInput } else { MessageKind::Answer };
@@ -157,6 +173,7 @@ impl OnlineServer {
         let plan = self.model.plan().clone();
         for (id, node) in plan.nodes.iter().enumerate().skip(self.node + 1) {
             self.node = id;
+            self.observer.begins(work(&node.step));
             let inputs: Option<Vec<&Share>> = node.inputs.iter().map(|input| self.values[*input].as_ref()).collect();
             let inputs = inputs.ok_or(SessionError::Model(id))?;
             let (kind, data) = match (&node.step, self.steps[id].take()) {
@@ -230,5 +247,18 @@ impl OnlineServer {
                 self.values[*input] = None;
             }
         }
+    }
+}
+
+/// What a step is counted as.
+fn work(step: &Step) -> Work {
+    match step {
+        Step::Square { .. }
+        | Step::Truncate { .. }
+        | Step::Relu { .. }
+        | Step::Maximum { .. }
+        | Step::Output { .. }
+        | Step::Class { .. } => Work::Activation,
+        _ => Work::Linear,
     }
 }

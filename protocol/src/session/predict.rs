@@ -10,7 +10,8 @@ use crate::plan::{NodeId, Plan, Step};
 /// Bytes, round trips and transfers of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// Keys and base transfers, once per `Preprocess` stream; its round trip is counted in `preprocessing`.
+    /// Keys, base transfers and the preparation of the transfers, once per `Preprocess` stream; its round trip is counted in
+    /// `preprocessing`. Of a stream of one session: that of a longer one is in [`predict_stream`].
     pub setup: PhasePrediction,
     /// Each session of a stream.
     pub preprocessing: PhasePrediction,
@@ -43,21 +44,8 @@ pub fn predict(plan: &Plan) -> Prediction {
         };
         lengths.flat_map(rounds).map(|length| length as u64).sum()
     };
-    let mut sets: Vec<_> = linear_nodes(plan).map(|linear| linear.packing.parameters).collect();
-    sets.sort();
-    sets.dedup();
-    let keys: usize = sets.into_iter().map(public_key_len).sum();
-    let kind = plan.transfers;
-    let base = (ot::BASE_FIRST_LEN + kind.tree_height().base_reply_len()) as u64;
-    // Of one session: more of a stream share the fixed part.
-    let [client, server] = layout.transfers_of(1).map(|transfers| preparation_len(kind, transfers));
     Prediction {
-        setup: PhasePrediction {
-            bytes_sent: keys as u64 + base + (client.0 + server.1) as u64,
-            bytes_received: base + (server.0 + client.1) as u64,
-            round_trips: 0,
-            transfers: 0,
-        },
+        setup: setup(plan, &layout, 1),
         preprocessing: PhasePrediction {
             bytes_sent: sum(&[MaskCiphertexts, ShareChoices, ClientCorrections]),
             bytes_received: sum(&[LinearResponses, ServerCorrelations]),
@@ -70,6 +58,37 @@ pub fn predict(plan: &Plan) -> Prediction {
             round_trips: 1 + (0..plan.nodes.len()).map(|node| layout.rounds(node)).sum::<u32>(),
             transfers: 0,
         },
+    }
+}
+
+/// The cost of a `Preprocess` stream of several sessions, 1 to [`super::max_sessions`]. Its round trips are those of one
+/// session: how many more a stream takes depends on how many sessions are worked on at the same time.
+pub fn predict_stream(plan: &Plan, sessions: u32) -> PhasePrediction {
+    let each = predict(plan).preprocessing;
+    let setup = setup(plan, &SessionLayout::new(plan), sessions);
+    let sessions = u64::from(sessions);
+    PhasePrediction {
+        bytes_sent: setup.bytes_sent + sessions * each.bytes_sent,
+        bytes_received: setup.bytes_received + sessions * each.bytes_received,
+        round_trips: each.round_trips,
+        transfers: sessions * each.transfers,
+    }
+}
+
+/// Keys, base transfers, and the preparation of the transfers of so many sessions.
+fn setup(plan: &Plan, layout: &SessionLayout, sessions: u32) -> PhasePrediction {
+    let mut sets: Vec<_> = linear_nodes(plan).map(|linear| linear.packing.parameters).collect();
+    sets.sort();
+    sets.dedup();
+    let keys: usize = sets.into_iter().map(public_key_len).sum();
+    let kind = plan.transfers;
+    let base = (ot::BASE_FIRST_LEN + kind.tree_height().base_reply_len()) as u64;
+    let [client, server] = layout.transfers_of(sessions).map(|transfers| preparation_len(kind, transfers));
+    PhasePrediction {
+        bytes_sent: keys as u64 + base + (client.0 + server.1) as u64,
+        bytes_received: base + (server.0 + client.1) as u64,
+        round_trips: 0,
+        transfers: 0,
     }
 }
 

@@ -11,6 +11,7 @@ use super::message::{Accept, Message, MessageKind, Open, PreprocessRequest, Prep
 use super::model::ServerModel;
 use super::online_server::{ServerSession, ServerStep};
 use super::transfers::{self, Choosing, Preparing};
+use super::work::{Unobserved, Work, WorkObserver};
 use crate::he::{ParameterSet, PreparedPublicKey};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{NodeId, Plan, Step};
@@ -52,6 +53,7 @@ struct Context {
     receiver: Option<ExtensionReceiver>,
     /// The transfers in which the client chooses. Known after `OtSetup`.
     sender: Option<ExtensionSender>,
+    observer: Arc<dyn WorkObserver>,
 }
 
 impl PreprocessServer {
@@ -60,11 +62,25 @@ impl PreprocessServer {
     /// # Errors
     /// A digest that is not the model's, a bad count, unfit public keys or base transfers.
     pub fn open(model: Arc<dyn ServerModel>, open: Open) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
+        Self::open_observed(model, open, Arc::new(Unobserved))
+    }
+
+    /// As [`PreprocessServer::open`]; tells `observer` what is computed, now and later.
+    ///
+    /// # Errors
+    /// As [`PreprocessServer::open`].
+    pub fn open_observed(
+        model: Arc<dyn ServerModel>,
+        open: Open,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
         if open.digest != model.digest() {
             return Err(SessionError::Digest);
         }
         transfers::check_sessions(model.plan(), open.sessions)?;
+        observer.begins(Work::Encryption);
         let public_keys = prepare_public_keys(model.plan(), &open)?;
+        observer.begins(Work::Transfers);
         let layout = Arc::new(SessionLayout::new(model.plan()));
         let kind = model.plan().transfers;
         let [_, transfers] = layout.transfers_of(open.sessions);
@@ -72,7 +88,7 @@ impl PreprocessServer {
             transfers::choose(kind, transfers, &open.base_receiver)?;
         let (base, base_receiver) = BaseReceiver::start(kind.tree_height())?;
         let in_flight = sessions_in_flight(model.plan());
-        let context = Context { model, layout, public_keys, receiver, sender: None };
+        let context = Context { model, layout, public_keys, receiver, sender: None, observer };
         let server = Self {
             context,
             sessions: open.sessions,
@@ -92,6 +108,7 @@ impl PreprocessServer {
     /// Any message that does not fit the state; after an error the stream is of no further use.
     pub fn handle(&mut self, request: PreprocessRequest) -> Result<ServerProgress, SessionError> {
         let mut progress = ServerProgress { messages: Vec::new(), prepared: Vec::new() };
+        self.context.observer.begins(Work::Transfers);
         match request {
             PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
             PreprocessRequest::OtSetup(setup) => {
@@ -262,7 +279,9 @@ impl Preparation {
                 let prepared = context.model.prepared_linear(id).ok_or(SessionError::Model(id))?;
                 let key = context.public_keys.get(&linear.packing.parameters).ok_or(SessionError::PublicKeys)?;
                 let seed = self.seed.derive("linear", id as u64);
+                context.observer.begins(Work::Encryption);
                 let (response, share) = linear::server_respond(prepared, key, &data, &seed)?;
+                context.observer.begins(Work::Transfers);
                 self.send(id, MessageKind::LinearResponses, response, messages);
                 if !std::mem::replace(&mut self.begun, true) {
                     self.send_rows(context, messages);

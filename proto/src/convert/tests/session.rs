@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use prost::Message as _;
 use tacit_protocol::he::{ParameterSet, PublicKey};
@@ -7,9 +9,9 @@ use tacit_protocol::session::{
     PreprocessResponse, SessionId,
 };
 
-use super::super::model_name;
+use super::super::{Timed, model_name};
 use super::{Problem, assert_refused};
-use crate::{limits, pb};
+use crate::{StepTimes, limits, pb};
 
 fn key(parameters: ParameterSet, fill: u64) -> PublicKey {
     let body = (0..parameters.dimension() as u64).map(|index| fill.wrapping_mul(index + 1)).collect();
@@ -191,6 +193,49 @@ fn piece_fields_are_checked() {
     refused("offset", &|piece| piece.offset = u64::MAX);
     refused("data", &|piece| piece.data.clear());
     refused("data", &|piece| piece.data = vec![0; Message::MAX_DATA + 1]);
+}
+
+#[test]
+fn times_are_checked() {
+    let longest = Duration::from_nanos(limits::TIME_NANOSECONDS - 1);
+    let times = StepTimes {
+        encryption: longest,
+        transfers: Duration::ZERO,
+        linear: Duration::from_nanos(1),
+        ..Default::default()
+    };
+    let wire = pb::StepTimes::from(times);
+    assert_eq!(StepTimes::try_from(wire), Ok(times));
+    let longer = StepTimes { encryption: Duration::MAX, ..times };
+    assert_eq!(pb::StepTimes::from(longer), wire);
+    let refused = |field: &str, change: &dyn Fn(&mut pb::StepTimes)| {
+        let mut wire = pb::StepTimes::default();
+        change(&mut wire);
+        assert_refused(StepTimes::try_from(wire), &format!("times.{field}"));
+    };
+    refused("encryption", &|times| times.encryption = limits::TIME_NANOSECONDS);
+    refused("transfers", &|times| times.transfers = u64::MAX);
+    refused("linear", &|times| times.linear = limits::TIME_NANOSECONDS);
+    refused("activation", &|times| times.activation = u64::MAX);
+}
+
+#[test]
+fn times_travel_beside_messages() {
+    let prepared = Prepared { session: 3, id: SessionId([6; 16]), lifetime_seconds: 600 };
+    let message = PreprocessResponse::Prepared(prepared);
+    let linear = Duration::from_micros(5);
+    for times in [None, Some(StepTimes { linear, ..Default::default() })] {
+        let timed = Timed { message: message.clone(), times };
+        let wire = pb::PreprocessResponse::try_from(timed.clone()).unwrap();
+        assert_eq!(PreprocessResponse::try_from(wire.clone()).as_ref(), Ok(&message));
+        assert_eq!(Timed::<PreprocessResponse>::try_from(wire), Ok(timed));
+        let timed = Timed { message: OnlineResponse::Step(self::message(MessageKind::OutputShare)), times };
+        let wire = pb::OnlineResponse::try_from(timed.clone()).unwrap();
+        assert_eq!(Timed::<OnlineResponse>::try_from(wire.clone()), Ok(timed));
+        let times = Some(pb::StepTimes { linear: u64::MAX, ..Default::default() });
+        let refused = Timed::<OnlineResponse>::try_from(pb::OnlineResponse { times, ..wire });
+        assert_refused(refused, "times.linear");
+    }
 }
 
 proptest! {

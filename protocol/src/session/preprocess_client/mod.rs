@@ -12,6 +12,7 @@ use super::layout::SessionLayout;
 use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::online_client::ClientSession;
 use super::transfers::{self, Choosing, Preparing};
+use super::work::{Unobserved, Work, WorkObserver};
 use crate::he::{ClientBackend, ClientEngine, ParameterSet};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{Plan, Step};
@@ -52,6 +53,7 @@ struct Context {
     receiver: Option<ExtensionReceiver>,
     /// The transfers in which the server chooses. Known after `Accept`.
     sender: Option<ExtensionSender>,
+    observer: Arc<dyn WorkObserver>,
 }
 
 impl PreprocessClient {
@@ -66,6 +68,21 @@ impl PreprocessClient {
         sessions: u32,
         backend: &dyn ClientBackend,
     ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
+        Self::start_observed(plan, model, sessions, backend, Arc::new(Unobserved))
+    }
+
+    /// As [`PreprocessClient::start`]; tells `observer` what is computed, now and later.
+    ///
+    /// # Errors
+    /// As [`PreprocessClient::start`].
+    pub fn start_observed(
+        plan: Arc<Plan>,
+        model: &str,
+        sessions: u32,
+        backend: &dyn ClientBackend,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
+        observer.begins(Work::Encryption);
         plan.validate()?;
         transfers::check_sessions(&plan, sessions)?;
         let mut engines = BTreeMap::new();
@@ -77,11 +94,12 @@ impl PreprocessClient {
             }
         }
         let public_keys = engines.values().map(|engine| engine.public_key()).collect::<Result<_, _>>()?;
+        observer.begins(Work::Transfers);
         let (base, base_receiver) = BaseReceiver::start(plan.transfers.tree_height())?;
         let open = Open { model: model.to_string(), digest: plan.digest(), sessions, public_keys, base_receiver };
         let layout = Arc::new(SessionLayout::new(&plan));
         let in_flight = sessions_in_flight(&plan);
-        let context = Context { plan, layout, engines, receiver: None, sender: None };
+        let context = Context { plan, layout, engines, receiver: None, sender: None, observer };
         let mut client = Self {
             context,
             sessions,
@@ -105,6 +123,7 @@ impl PreprocessClient {
     /// Any message that does not fit the state; after an error the stream is of no further use.
     pub fn handle(&mut self, response: PreprocessResponse) -> Result<ClientProgress, SessionError> {
         let mut progress = ClientProgress { messages: Vec::new(), prepared: Vec::new() };
+        self.context.observer.begins(Work::Transfers);
         match response {
             PreprocessResponse::Accept(accept) => self.accept(accept, &mut progress.messages)?,
             PreprocessResponse::Step(message) if message.kind == MessageKind::ServerPreparation => {

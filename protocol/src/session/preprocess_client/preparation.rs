@@ -9,6 +9,7 @@ use super::super::error::SessionError;
 use super::super::layout::NodeKind;
 use super::super::message::{Message, MessageKind, Prepared, PreprocessRequest};
 use super::super::online_client::{ClientSession, ClientStep};
+use super::super::work::Work;
 use super::Context;
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
@@ -113,10 +114,15 @@ impl Preparation {
             let mask = shares[plan.nodes[*id].inputs[0]].as_ref().ok_or(SessionError::Model(*id))?;
             Ok((*id, linear::client_encrypt(context.engine(linear)?, linear, mask)?))
         };
+        if masks.is_empty() {
+            return Ok(());
+        }
+        context.observer.begins(Work::Encryption);
         let encrypted: Vec<_> = masks.par_iter().map(encrypt).collect::<Result<_, SessionError>>()?;
         for (id, data) in encrypted {
             self.send(id, MessageKind::MaskCiphertexts, data, messages);
         }
+        context.observer.begins(Work::Transfers);
         Ok(())
     }
 
@@ -147,7 +153,9 @@ impl Preparation {
         self.inbox.remove(&id);
         match (std::mem::replace(&mut self.nodes[id], NodeState::Waiting), &context.plan.nodes[id].step) {
             (NodeState::LinearSent, Step::Linear(linear)) => {
+                context.observer.begins(Work::Encryption);
                 self.shares[id] = Some(linear::client_decrypt(context.engine(linear)?, linear, &data)?);
+                context.observer.begins(Work::Transfers);
                 self.nodes[id] = NodeState::Ready(None);
                 self.advance(context, messages)
             }

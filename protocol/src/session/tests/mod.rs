@@ -2,6 +2,7 @@
 
 mod batches;
 mod disturbed;
+mod streams;
 mod whole;
 
 use std::collections::VecDeque;

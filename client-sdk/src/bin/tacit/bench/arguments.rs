@@ -48,6 +48,15 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) batch: u32,
 
+    /// Prepared sessions that the server holds when its memory is read, if it is started here.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) held: u32,
+
+    /// Inferences of each throughput measurement, and at least 4 of each client; fewer than 100 have no 99th percentile to
+    /// speak of.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) inferences: u32,
+
     /// Clients that infer at the same time, each over a connection of its own, in the throughput measurements.
     #[arg(long, default_value = "1,8,64", value_name = "NUMBERS", value_delimiter = ',',
           value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -65,6 +74,10 @@ pub(crate) struct BenchArguments {
     /// Implementation of the encryption: native or concrete-core.
     #[arg(long, default_value = "native", value_name = "ENGINE", value_parser = engine)]
     pub(crate) engine: Engine,
+
+    /// Write pictures of throughput and of time by kind (SVG) into this folder, which is made if it is not there.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) pictures: Option<PathBuf>,
 
     /// Print one JSON object instead of tables.
     #[arg(long)]
@@ -92,7 +105,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_published_figures() {
         let arguments = parse(&["--server", "http://h:1", "--model", "m2"]).unwrap();
-        assert_eq!((arguments.runs, arguments.batch), (20, 10));
+        assert_eq!((arguments.runs, arguments.batch, arguments.held, arguments.inferences), (20, 10, 10, 200));
         assert_eq!(arguments.clients, [1, 8, 64]);
         assert!(arguments.network.is_none() && arguments.threads.is_none() && !arguments.json);
     }
@@ -121,6 +134,8 @@ mod tests {
             &["--server", "http://h:1", "--model", "m2", "--", "--class-only", "m2"],
             &[&server[..], &["--runs", "0"]].concat(),
             &[&server[..], &["--batch", "257"]].concat(),
+            &[&server[..], &["--held", "0"]].concat(),
+            &[&server[..], &["--inferences", "0"]].concat(),
             &[&server[..], &["--clients", "1,0"]].concat(),
             &[&server[..], &["--threads", "0"]].concat(),
             &[&server[..], &["--network", "moon"]].concat(),

@@ -1,28 +1,29 @@
 //! Runs the phases and takes the time.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use ndarray::{ArrayD, Axis};
 use tacit_client::{Client, ClientBuilder, Model, PhaseStatistics};
-use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::arguments::BenchArguments;
+use super::throughput::{Throughput, inferences_per_client, joined};
 use super::usage::{Process, ProcessorTime};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// Fewest inferences of each client in a throughput measurement.
-const INFERENCES_PER_CLIENT: u32 = 4;
+/// Most connections that are made for their first inference.
+const NEW_CONNECTIONS: u32 = 10;
 
 /// Everything that was measured.
 pub(crate) struct Measurements {
     pub(crate) single: Phase,
     pub(crate) batch: Phase,
     pub(crate) online: Phase,
+    /// The first inference of each of several connections.
+    pub(crate) first_online: Phase,
     pub(crate) memory: Memory,
     pub(crate) throughput: Vec<Throughput>,
+    /// Numbers of clients for whose sessions the server has no room.
+    pub(crate) crowds: Vec<u32>,
 }
 
 /// Some runs of one phase.
@@ -35,6 +36,13 @@ pub(crate) struct Phase {
     pub(crate) processors: ProcessorTime,
 }
 
+impl Phase {
+    /// One run for its bytes: runs differ by a few bytes of framing at most.
+    pub(crate) fn last(&self) -> PhaseStatistics {
+        self.runs.last().copied().unwrap_or_default()
+    }
+}
+
 /// Memory in bytes, where it is known.
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -42,20 +50,12 @@ pub(crate) struct Memory {
     pub(crate) server_loaded: Option<u64>,
     /// The server's, at most, while one client was served.
     pub(crate) server_peak: Option<u64>,
+    /// The server's, with prepared sessions.
+    pub(crate) server_held: Option<u64>,
     /// The server's, at most, with the sessions of many clients.
     pub(crate) server_peak_throughput: Option<u64>,
     /// The client's, at most, while it was one.
     pub(crate) client_peak: Option<u64>,
-}
-
-/// Inferences at the same time.
-pub(crate) struct Throughput {
-    pub(crate) clients: u32,
-    /// Seconds of each inference, in ascending order.
-    pub(crate) latencies: Vec<f64>,
-    /// From the first start to the last end.
-    pub(crate) seconds: f64,
-    pub(crate) processors: ProcessorTime,
 }
 
 /// What is measured, and where.
@@ -79,10 +79,11 @@ impl Bench<'_> {
     /// All measurements, one after the other.
     pub(crate) async fn run(&self) -> Result<Measurements, Failure> {
         let mut memory = Memory { server_loaded: self.server.as_ref().and_then(Process::memory), ..Memory::default() };
-        let levels: Vec<(u32, u32)> = self.arguments.clients.iter().map(|clients| self.level(*clients)).collect();
-        let runs = u64::from(self.arguments.runs);
+        let BenchArguments { runs, clients, inferences, .. } = self.arguments;
+        let levels: Vec<(u32, u32)> =
+            clients.iter().map(|clients| (*clients, inferences_per_client(*inferences, *clients))).collect();
         let inferences: u64 = levels.iter().map(|(clients, each)| u64::from(*clients) * u64::from(*each)).sum();
-        let progress = Progress::new(3 * runs + inferences);
+        let progress = Progress::new(u64::from(3 * runs + NEW_CONNECTIONS.min(*runs)) + inferences);
 
         // One of each warms up connections, threads and caches.
         progress.phase("warming up");
@@ -93,26 +94,26 @@ impl Bench<'_> {
         let batch = self.preprocessing_in_batches(&progress).await?;
         memory.server_peak = self.server.as_ref().and_then(Process::peak_memory);
         memory.client_peak = Process::this().peak_memory();
-        let mut throughput = Vec::new();
+        memory.server_held = self.memory_held(&progress).await?;
+        let first_online = self.first_online(&progress).await?;
+        let (mut throughput, mut crowds) = (Vec::new(), Vec::new());
         for (clients, each) in levels {
-            throughput.push(self.throughput(clients, each, &progress).await?);
+            match self.throughput(clients, each, &progress).await? {
+                Some(level) => throughput.push(level),
+                None => crowds.push(clients),
+            }
         }
         memory.server_peak_throughput = self.server.as_ref().and_then(Process::peak_memory);
         progress.finish();
-        Ok(Measurements { single, batch, online, memory, throughput })
-    }
-
-    /// Clients, and inferences of each.
-    fn level(&self, clients: u32) -> (u32, u32) {
-        (clients, self.arguments.runs.div_ceil(clients).max(INFERENCES_PER_CLIENT))
+        Ok(Measurements { single, batch, online, first_online, memory, throughput, crowds })
     }
 
     /// Input number `index`, from the start again after the last.
-    fn input(&self, index: usize) -> ArrayD<f32> {
+    pub(crate) fn input(&self, index: usize) -> ArrayD<f32> {
         self.inputs.index_axis(Axis(0), index % self.inputs.len_of(Axis(0))).to_owned()
     }
 
-    fn processors(&self) -> ProcessorTime {
+    pub(crate) fn processors(&self) -> ProcessorTime {
         ProcessorTime::now(self.server.as_ref())
     }
 
@@ -141,6 +142,31 @@ impl Bench<'_> {
         Ok(phase)
     }
 
+    /// Connects anew for each inference; a connection carries its session's preparation before.
+    async fn first_online(&self, progress: &Progress) -> Result<Phase, Failure> {
+        progress.phase("connecting");
+        let mut phase = Phase { sessions: 1, runs: Vec::new(), processors: ProcessorTime::default() };
+        for index in 0..self.arguments.runs.min(NEW_CONNECTIONS) as usize {
+            let model = builder(self.arguments).connect(self.url).await?.model(self.model.name()).await?;
+            model.preprocess(1).await?;
+            let start = self.processors();
+            phase.runs.push(model.infer(&self.input(index)).await?.online);
+            phase.processors.add(start, self.processors());
+            progress.step();
+        }
+        Ok(phase)
+    }
+
+    /// Memory of a server that was started here while it holds prepared sessions; they are used up afterwards.
+    async fn memory_held(&self, progress: &Progress) -> Result<Option<u64>, Failure> {
+        let Some(server) = &self.server else { return Ok(None) };
+        progress.phase("holding sessions");
+        self.model.preprocess(self.arguments.held).await?;
+        let memory = server.memory();
+        self.use_up(std::slice::from_ref(&self.model)).await?;
+        Ok(memory)
+    }
+
     /// Each batch is used up before the next, as sessions take the server's memory.
     async fn preprocessing_in_batches(&self, progress: &Progress) -> Result<Phase, Failure> {
         progress.phase("preparing batches");
@@ -160,53 +186,4 @@ impl Bench<'_> {
         }
         Ok(phase)
     }
-
-    /// Clients that infer `each` inputs one after the other, all at the same time, with sessions that were prepared.
-    async fn throughput(&self, clients: u32, each: u32, progress: &Progress) -> Result<Throughput, Failure> {
-        progress.phase("preparing clients");
-        let mut models = Vec::new();
-        for _ in 0..clients {
-            let client = builder(self.arguments).connect(self.url).await?;
-            let model = client.model(self.model.name()).await?;
-            model.preprocess(each).await?;
-            models.push(model);
-        }
-        progress.phase("inferring together");
-        let barrier = Arc::new(Barrier::new(models.len()));
-        let mut processors = ProcessorTime::default();
-        let used = self.processors();
-        let mut tasks = JoinSet::new();
-        for model in models {
-            let inputs: Vec<ArrayD<f32>> = (0..each as usize).map(|index| self.input(index)).collect();
-            let (barrier, progress) = (barrier.clone(), progress.clone());
-            tasks.spawn(async move {
-                barrier.wait().await;
-                let mut times = Vec::with_capacity(inputs.len());
-                for input in inputs {
-                    let start = Instant::now();
-                    model.infer(&input).await?;
-                    times.push((start, Instant::now()));
-                    progress.step();
-                }
-                Ok(times)
-            });
-        }
-        let times = joined(tasks).await?.concat();
-        processors.add(used, self.processors());
-        let start = times.iter().map(|(start, _)| *start).min();
-        let end = times.iter().map(|(_, end)| *end).max();
-        let seconds = start.zip(end).map_or(0.0, |(start, end)| (end - start).as_secs_f64());
-        let mut latencies: Vec<f64> = times.iter().map(|(start, end)| (*end - *start).as_secs_f64()).collect();
-        latencies.sort_by(f64::total_cmp);
-        Ok(Throughput { clients, latencies, seconds, processors })
-    }
-}
-
-/// What all tasks give, or the first failure.
-async fn joined<T: 'static>(mut tasks: JoinSet<Result<T, tacit_client::ClientError>>) -> Result<Vec<T>, Failure> {
-    let mut results = Vec::with_capacity(tasks.len());
-    while let Some(result) = tasks.join_next().await {
-        results.push(result.map_err(|error| Failure::new("an inference", &error))??);
-    }
-    Ok(results)
 }

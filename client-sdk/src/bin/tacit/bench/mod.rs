@@ -5,9 +5,11 @@ mod clock;
 mod figures;
 mod measure;
 mod network;
+mod pictures;
 mod process;
 mod proxy;
 mod report;
+mod throughput;
 mod usage;
 
 use std::fmt::Write as _;
@@ -22,7 +24,7 @@ pub(crate) use arguments::BenchArguments;
 
 use crate::data;
 use crate::failure::Failure;
-use figures::{Figures, phases};
+use figures::{Figures, MemoryFigures, phases};
 use measure::{Bench, Measurements};
 use process::ServerProcess;
 use proxy::Proxy;
@@ -61,6 +63,9 @@ async fn measured(arguments: &BenchArguments) -> Result<String, Failure> {
     let bench = Bench { arguments, url: &url, server, model, inputs };
     let measurements = bench.run().await?;
     let figures = figures(&bench, &measurements);
+    if let Some(folder) = &arguments.pictures {
+        pictures::write(&figures, folder)?;
+    }
     if !arguments.json {
         return Ok(figures.to_string());
     }
@@ -93,16 +98,26 @@ fn random_inputs(model: &Model) -> ArrayD<f32> {
 
 fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     let Bench { arguments, model, .. } = bench;
-    let [preprocessing, preprocessing_batch, online] = phases(measurements, &model.prediction());
+    let [preprocessing, preprocessing_batch, online, first_online] = phases(measurements, model, arguments.network);
     let mut notes = Vec::new();
+    let mut note = |text: &str| notes.push(text.to_string());
     if preprocessing.processor_seconds.client.is_none() {
-        notes.push("processor time and memory are known on Linux only");
+        note("processor time and memory are known on Linux only");
     }
     if bench.server.is_none() {
-        notes.push("processor time and memory of a server are known only if it was started here");
+        note("a server's times, processor time and memory are known only if it was started here");
     }
     if arguments.network.is_some() {
-        notes.push("the network is emulated by this program, on the same processors; its own work is not counted");
+        note("the network is emulated by this program, on the same processors; its own work is not counted");
+    }
+    for clients in &measurements.crowds {
+        note(&format!(
+            "the server has no room for a session of each of {clients} clients; if it was started here, \
+             -- --session-memory BYTES gives it more"
+        ));
+    }
+    if arguments.inferences < 100 {
+        note("with fewer than 100 inferences the p99 is the slowest of them");
     }
     let digest = model.digest().0.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string does not fail.
@@ -119,7 +134,8 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
         preprocessing,
         preprocessing_batch,
         online,
-        memory: (&measurements.memory).into(),
+        first_online,
+        memory: MemoryFigures::new(&measurements.memory, arguments.held),
         throughput: measurements.throughput.iter().map(Into::into).collect(),
         notes,
     }

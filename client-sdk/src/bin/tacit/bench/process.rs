@@ -29,7 +29,7 @@ impl ServerProcess {
         let program = arguments.model_server.clone().map_or_else(beside_this_program, Ok)?;
         let name = model_name(arguments);
         let mut command = Command::new(&program);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--model"]).arg(named(name, onnx));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--report-times", "--model"]).arg(named(name, onnx));
         if let Some(calibration) = &arguments.calibration {
             command.arg("--calibration").arg(named(name, calibration));
         }
@@ -141,8 +141,8 @@ mod tests {
         let script = format!("echo \"$@\" > {}\necho 'listening on 127.0.0.1:7'\nexec sleep 1000", told.display());
         let server = start(&directory, &script).await.unwrap();
         assert_eq!(server.url(), "http://127.0.0.1:7");
-        let expected = "serve --listen 127.0.0.1:0 --model network=a.onnx --calibration network=c.npz --threads 2 \
-                        --head-room 3\n";
+        let expected = "serve --listen 127.0.0.1:0 --report-times --model network=a.onnx --calibration network=c.npz \
+                        --threads 2 --head-room 3\n";
         assert_eq!(fs::read_to_string(told).unwrap(), expected);
         drop(server);
     }

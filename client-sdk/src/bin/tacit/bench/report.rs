@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::figures::{Figures, MemoryFigures, PhaseFigures, ProcessorFigures, Spread};
+use super::figures::{Figures, KindFigures, MemoryFigures, PhaseFigures, ProcessorFigures, Spread, TimeFigures};
 use crate::report::{bytes, seconds};
 use crate::table::Table;
 
@@ -20,7 +20,11 @@ impl fmt::Display for Figures {
             write!(formatter, ", network of {megabits} Mbit/s and {}", seconds(network.round_trip_seconds))?;
         }
         writeln!(formatter, "\n\n{}\n{}", self.times(), self.traffic())?;
-        writeln!(formatter, "{}\n{}", self.kinds(), self.throughputs())?;
+        writeln!(formatter, "{}\n{}", self.time_by_kind(), self.kinds())?;
+        if self.network.is_some() {
+            writeln!(formatter, "{}", self.network_times())?;
+        }
+        writeln!(formatter, "{}", self.throughputs())?;
         write!(formatter, "{}", self.memory.table())?;
         for note in &self.notes {
             writeln!(formatter, "\nnote: {note}")?;
@@ -30,12 +34,14 @@ impl fmt::Display for Figures {
 }
 
 impl Figures {
-    fn phases(&self) -> [(String, &PhaseFigures); 3] {
+    /// The phases under their names.
+    pub(crate) fn phases(&self) -> [(String, &PhaseFigures); 4] {
         let batch = &self.preprocessing_batch;
         [
             ("preprocessing".to_string(), &self.preprocessing),
             (format!("batch of {}", batch.sessions), batch),
             ("online".to_string(), &self.online),
+            ("online, new connection".to_string(), &self.first_online),
         ]
     }
 
@@ -75,10 +81,52 @@ impl Figures {
         table
     }
 
+    /// Where the time of a median run went.
+    fn time_by_kind(&self) -> Table {
+        let mut table = Table::new(&["time by kind", "who", "HE", "OT", "linear", "activation", "sum"]);
+        table.align_left(&[0, 1]);
+        let mut row = |phase: &str, who: &str, parts: [Option<f64>; 5]| {
+            let cells = parts.map(|part| part.map_or_else(|| UNKNOWN.to_string(), seconds));
+            table.row([phase.to_string(), who.to_string()].into_iter().chain(cells).collect());
+        };
+        for (name, phase) in self.phases() {
+            let TimeFigures { elapsed, client, server, wire, overlap } = phase.time_by_kind;
+            let kinds = |kinds: Option<KindFigures>| {
+                let part = |part: fn(&KindFigures) -> f64| kinds.as_ref().map(part);
+                [part(|k| k.he), part(|k| k.ot), part(|k| k.linear), part(|k| k.activation), part(KindFigures::total)]
+            };
+            let sum = |sum| [None, None, None, None, sum];
+            row(&name, "client", kinds(Some(client)));
+            row(&name, "server", kinds(server));
+            row(&name, "wire", sum(wire));
+            if overlap.is_some_and(|overlap| overlap > 0.0) {
+                row(&name, "both at once", sum(overlap));
+            }
+            row(&name, "elapsed", sum(Some(elapsed)));
+        }
+        table
+    }
+
+    /// What the network explains of the time.
+    fn network_times(&self) -> Table {
+        let headings = ["phase", "round trips x delay", "bytes / rate", "network", "measured", "beyond the network"];
+        let mut table = Table::new(&headings);
+        table.align_left(&[0]);
+        for (name, phase) in self.phases() {
+            let Some(network) = &phase.network_seconds else { continue };
+            let measured = phase.seconds.median;
+            let beyond = (measured - network.total()).max(0.0);
+            let times = [network.round_trips, network.bytes, network.total(), measured, beyond];
+            table.row(std::iter::once(name).chain(times.map(seconds)).collect());
+        }
+        table
+    }
+
     fn kinds(&self) -> Table {
         let mut table = Table::new(&["phase", "kind of data", "bytes"]);
         table.align_left(&[0, 1]);
-        for (name, phase) in self.phases() {
+        // The last phase has the same messages as the one before.
+        for (name, phase) in self.phases().into_iter().take(3) {
             for (kind, count) in &phase.data_by_kind {
                 table.row(vec![name.clone(), kind.replace('_', " "), bytes(*count)]);
             }
@@ -87,13 +135,15 @@ impl Figures {
     }
 
     fn throughputs(&self) -> Table {
-        let headings = ["clients", "inferences", "per second", "p50", "p99", "client processor", "server processor"];
+        let headings =
+            ["clients", "inferences", "rounds", "per second", "p50", "p99", "client processor", "server processor"];
         let mut table = Table::new(&headings);
         for level in &self.throughput {
             let [client, server] = processors(&level.processor_seconds);
             table.row(vec![
                 level.clients.to_string(),
                 level.inferences.to_string(),
+                level.rounds.to_string(),
                 format!("{:.1}", level.inferences_per_second),
                 seconds(level.p50_seconds),
                 seconds(level.p99_seconds),
@@ -110,12 +160,13 @@ impl MemoryFigures {
         let mut table = Table::new(&["memory", "bytes"]);
         table.align_left(&[0]);
         for (name, value) in [
-            ("server, network loaded", self.server_loaded),
-            ("server, most with one client", self.server_peak),
-            ("server, most with all clients", self.server_peak_throughput),
-            ("client, most", self.client_peak),
+            ("server, network loaded".to_string(), self.server_loaded),
+            ("server, most with one client".to_string(), self.server_peak),
+            (format!("server, {} sessions held", self.held), self.server_held),
+            ("server, most with all clients".to_string(), self.server_peak_throughput),
+            ("client, most".to_string(), self.client_peak),
         ] {
-            table.row(vec![name.to_string(), value.map_or_else(|| UNKNOWN.to_string(), bytes)]);
+            table.row(vec![name, value.map_or_else(|| UNKNOWN.to_string(), bytes)]);
         }
         table
     }

@@ -1,13 +1,22 @@
 //! Measurements as the JSON object that is printed.
 
+mod spread;
+mod times;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tacit_protocol::session::{PhasePrediction, Prediction};
+use tacit_client::Model;
+use tacit_protocol::session::PhasePrediction;
 
-use super::measure::{Measurements, Memory, Phase, Throughput};
+use super::measure::{Measurements, Memory, Phase};
 use super::network::Network;
+use super::throughput::Throughput;
 use super::usage::ProcessorTime;
+use spread::percentile;
+
+pub(crate) use spread::Spread;
+pub(crate) use times::{KindFigures, NetworkTime, TimeFigures};
 
 /// The JSON object.
 #[derive(Serialize)]
@@ -27,10 +36,12 @@ pub(crate) struct Figures {
     /// Sessions together on one stream.
     pub(crate) preprocessing_batch: PhaseFigures,
     pub(crate) online: PhaseFigures,
+    /// The first inference of a connection.
+    pub(crate) first_online: PhaseFigures,
     pub(crate) memory: MemoryFigures,
     pub(crate) throughput: Vec<ThroughputFigures>,
     /// What to know about these figures.
-    pub(crate) notes: Vec<&'static str>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// The emulated network.
@@ -58,6 +69,10 @@ pub(crate) struct PhaseFigures {
     pub(crate) data_by_kind: BTreeMap<&'static str, u64>,
     pub(crate) round_trips: u32,
     pub(crate) processor_seconds: ProcessorFigures,
+    /// Where the time of the run of median time went.
+    pub(crate) time_by_kind: TimeFigures,
+    /// What the emulated network explains of the time.
+    pub(crate) network_seconds: Option<NetworkTime>,
     pub(crate) predicted: PredictedFigures,
 }
 
@@ -84,6 +99,9 @@ pub(crate) struct ProcessorFigures {
 pub(crate) struct MemoryFigures {
     pub(crate) server_loaded: Option<u64>,
     pub(crate) server_peak: Option<u64>,
+    /// Prepared sessions while `server_held` was read.
+    pub(crate) held: u32,
+    pub(crate) server_held: Option<u64>,
     pub(crate) server_peak_throughput: Option<u64>,
     pub(crate) client_peak: Option<u64>,
 }
@@ -93,43 +111,12 @@ pub(crate) struct MemoryFigures {
 pub(crate) struct ThroughputFigures {
     pub(crate) clients: u32,
     pub(crate) inferences: usize,
+    pub(crate) rounds: u32,
     pub(crate) seconds: f64,
     pub(crate) inferences_per_second: f64,
     pub(crate) p50_seconds: f64,
     pub(crate) p99_seconds: f64,
     pub(crate) processor_seconds: ProcessorFigures,
-}
-
-/// Of several runs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-}
-
-impl Spread {
-    /// Of at least one value; zeros of none.
-    fn new(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        let at = |index: usize| values.get(index).copied().unwrap_or_default();
-        let median =
-            if values.len().is_multiple_of(2) { (at(middle.saturating_sub(1)) + at(middle)) / 2.0 } else { at(middle) };
-        Self { median, min: at(0), max: at(values.len().saturating_sub(1)) }
-    }
-
-    fn divided(self, count: u32) -> Self {
-        let count = f64::from(count);
-        Self { median: self.median / count, min: self.min / count, max: self.max / count }
-    }
-}
-
-/// The smallest value that `percent` of all values do not exceed; `sorted` is in ascending order.
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
 impl ProcessorFigures {
@@ -140,10 +127,9 @@ impl ProcessorFigures {
 }
 
 impl PhaseFigures {
-    fn new(phase: &Phase, predicted: PredictedFigures) -> Self {
+    fn new(phase: &Phase, predicted: PhasePrediction, network: Option<NetworkTime>) -> Self {
         let seconds = Spread::new(phase.runs.iter().map(|run| run.seconds));
-        // Runs differ by a few bytes of framing at most.
-        let last = phase.runs.last().copied().unwrap_or_default();
+        let last = phase.last();
         Self {
             sessions: phase.sessions,
             seconds,
@@ -156,28 +142,25 @@ impl PhaseFigures {
             data_by_kind: last.data_by_kind.iter().collect(),
             round_trips: last.round_trips,
             processor_seconds: ProcessorFigures::mean(phase.processors, phase.runs.len()),
-            predicted,
+            time_by_kind: TimeFigures::median(&phase.runs),
+            network_seconds: network,
+            predicted: predicted.into(),
         }
     }
 }
 
-impl PredictedFigures {
-    /// A stream that is set up and then runs the phase for each session.
-    fn new(setup: PhasePrediction, phase: PhasePrediction, sessions: u32) -> Self {
-        let sessions = u64::from(sessions);
-        Self {
-            data_sent: setup.bytes_sent + sessions * phase.bytes_sent,
-            data_received: setup.bytes_received + sessions * phase.bytes_received,
-            round_trips: setup.round_trips + phase.round_trips,
-            transfers: setup.transfers + sessions * phase.transfers,
-        }
+impl From<PhasePrediction> for PredictedFigures {
+    fn from(predicted: PhasePrediction) -> Self {
+        let PhasePrediction { bytes_sent, bytes_received, round_trips, transfers } = predicted;
+        Self { data_sent: bytes_sent, data_received: bytes_received, round_trips, transfers }
     }
 }
 
-impl From<&Memory> for MemoryFigures {
-    fn from(memory: &Memory) -> Self {
-        let Memory { server_loaded, server_peak, server_peak_throughput, client_peak } = *memory;
-        Self { server_loaded, server_peak, server_peak_throughput, client_peak }
+impl MemoryFigures {
+    /// While `server_held` was read, the server held so many sessions.
+    pub(crate) fn new(memory: &Memory, held: u32) -> Self {
+        let Memory { server_loaded, server_peak, server_held, server_peak_throughput, client_peak } = *memory;
+        Self { server_loaded, server_peak, held, server_held, server_peak_throughput, client_peak }
     }
 }
 
@@ -187,6 +170,7 @@ impl From<&Throughput> for ThroughputFigures {
         Self {
             clients: throughput.clients,
             inferences,
+            rounds: throughput.rounds,
             seconds: throughput.seconds,
             inferences_per_second: inferences as f64 / throughput.seconds.max(f64::MIN_POSITIVE),
             p50_seconds: percentile(&throughput.latencies, 50),
@@ -202,47 +186,20 @@ impl From<Network> for NetworkFigures {
     }
 }
 
-/// The phases and what was predicted for them: alone, in a batch, online.
-pub(crate) fn phases(measurements: &Measurements, prediction: &Prediction) -> [PhaseFigures; 3] {
-    let Prediction { setup, preprocessing, online } = *prediction;
-    let Measurements { single, batch, online: inferences, .. } = measurements;
+/// The phases and what was predicted for them: alone, in a batch, online, and online for the first time.
+pub(crate) fn phases(measurements: &Measurements, model: &Model, network: Option<Network>) -> [PhaseFigures; 4] {
+    let preprocessing = |phase: &Phase| {
+        let network = network.map(|network| NetworkTime::both_ways(&network, phase.last()));
+        PhaseFigures::new(phase, model.predict_preprocessing(phase.sessions), network)
+    };
+    let online = |phase: &Phase| {
+        let network = network.map(|network| NetworkTime::in_turns(&network, phase.last()));
+        PhaseFigures::new(phase, model.prediction().online, network)
+    };
     [
-        PhaseFigures::new(single, PredictedFigures::new(setup, preprocessing, single.sessions)),
-        PhaseFigures::new(batch, PredictedFigures::new(setup, preprocessing, batch.sessions)),
-        PhaseFigures::new(inferences, PredictedFigures::new(PhasePrediction::default(), online, 1)),
+        preprocessing(&measurements.single),
+        preprocessing(&measurements.batch),
+        online(&measurements.online),
+        online(&measurements.first_online),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spreads_have_a_median_between_their_ends() {
-        let spread = |values: &[f64]| Spread::new(values.iter().copied());
-        assert_eq!(spread(&[3.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 3.0 });
-        assert_eq!(spread(&[4.0, 1.0, 2.0, 9.0]), Spread { median: 3.0, min: 1.0, max: 9.0 });
-        assert_eq!(spread(&[5.0]), Spread { median: 5.0, min: 5.0, max: 5.0 });
-        assert_eq!(spread(&[]), Spread { median: 0.0, min: 0.0, max: 0.0 });
-        assert_eq!(spread(&[4.0, 8.0]).divided(4), Spread { median: 1.5, min: 1.0, max: 2.0 });
-    }
-
-    #[test]
-    fn percentiles_are_values_that_occurred() {
-        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!([1, 50, 99, 100].map(|percent| percentile(&hundred, percent)), [1.0, 50.0, 99.0, 100.0]);
-        let thousand: Vec<f64> = (1..=1000).map(f64::from).collect();
-        assert_eq!(percentile(&thousand, 99), 990.0);
-        assert_eq!([50, 99].map(|percent| percentile(&[1.0, 2.0, 3.0], percent)), [2.0, 3.0]);
-        assert_eq!((percentile(&[7.0], 50), percentile(&[], 50)), (7.0, 0.0));
-    }
-
-    #[test]
-    fn batches_are_set_up_once() {
-        let phase = |bytes_sent| PhasePrediction { bytes_sent, bytes_received: 1, round_trips: 3, transfers: 5 };
-        let setup = PhasePrediction { round_trips: 0, transfers: 0, ..phase(100) };
-        let predicted = PredictedFigures::new(setup, phase(7), 10);
-        assert_eq!((predicted.data_sent, predicted.data_received), (170, 11));
-        assert_eq!((predicted.round_trips, predicted.transfers), (3, 50));
-    }
 }
