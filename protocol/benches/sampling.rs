@@ -47,6 +47,7 @@ fn respond(bencher: Bencher, parameters: ParameterSet, [inputs, outputs]: [usize
     let shape = LinearShape::fully_connected(inputs * channel_tile, outputs * output_tile);
     let packing = Packing {
         parameters,
+        group_tile: 1,
         channel_tile,
         output_tile,
         window: [1, 1],

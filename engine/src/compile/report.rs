@@ -65,8 +65,9 @@ pub struct CompileReport {
 /// A packing in a few words.
 pub(super) fn describe(packing: &Packing) -> String {
     let [height, width] = packing.window;
+    let joined = if packing.group_tile > 1 { format!("{} groups joined, ", packing.group_tile) } else { String::new() };
     format!(
-        "{:?}, tiles of {} in and {} out channels, window {height}x{width}, {}/{}/{} bits",
+        "{:?}, {joined}tiles of {} in and {} out channels, window {height}x{width}, {}/{}/{} bits",
         packing.parameters,
         packing.channel_tile,
         packing.output_tile,

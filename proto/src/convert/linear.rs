@@ -110,6 +110,7 @@ impl TryFrom<pb::Packing> for Packing {
         let side = |name, value| bounded(name, value, 1..=limit).map_err(|error: ConvertError| error.within("window"));
         Ok(Self {
             parameters,
+            group_tile: bounded("group_tile", wire.group_tile, 1..=limits::DIMENSION)?,
             channel_tile: bounded("channel_tile", wire.channel_tile, 1..=limit)?,
             output_tile: bounded("output_tile", wire.output_tile, 1..=limit)?,
             window: [side("height", window.height)?, side("width", window.width)?],
@@ -126,6 +127,7 @@ impl TryFrom<Packing> for pb::Packing {
     fn try_from(packing: Packing) -> Result<Self, ConvertError> {
         Ok(Self {
             parameters: parameter_set_to_wire(packing.parameters),
+            group_tile: narrow("group_tile", packing.group_tile)?,
             channel_tile: narrow("channel_tile", packing.channel_tile)?,
             output_tile: narrow("output_tile", packing.output_tile)?,
             window: extent_to_wire("window", packing.window)?,

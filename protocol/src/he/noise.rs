@@ -56,7 +56,7 @@ pub(super) fn channel_sizes(weights: &[i16], outputs: usize) -> Vec<KernelSize> 
         .collect()
 }
 
-/// The largest sizes over tiles of `output_tile` channels, within groups of `group_outputs`.
+/// The largest sizes over tiles of `output_tile` channels, within (joined) groups of `group_outputs`.
 pub(super) fn tile_size(channels: &[KernelSize], group_outputs: usize, output_tile: usize) -> KernelSize {
     let tiles = channels.chunks(group_outputs).flat_map(|group| group.chunks(output_tile));
     tiles.fold(KernelSize { square_norm: 0.0, absolute_sum: 0 }, |largest, tile| KernelSize {
@@ -104,7 +104,8 @@ pub fn noise_report(linear: &LinearPlan, weights: &[i16]) -> Result<NoiseReport,
     super::check_packing(&linear.shape, &linear.packing)?;
     let outputs = linear.shape.output.channels;
     let sizes = channel_sizes(weights, outputs);
-    let size = tile_size(&sizes, outputs / linear.shape.groups, linear.packing.output_tile);
+    let joined_outputs = outputs / linear.shape.groups * linear.packing.group_tile;
+    let size = tile_size(&sizes, joined_outputs, linear.packing.output_tile);
     check_range(&linear.packing, size)?;
     let deviation = variance(&linear.packing, size.square_norm).sqrt();
     let report = NoiseReport { deviation, bound: TAIL * deviation + cut_bias(&linear.packing, size.absolute_sum) };

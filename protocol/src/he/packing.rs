@@ -3,7 +3,8 @@
 //! A strided convolution is first brought to stride 1: input pixels of equal remainder modulo the stride form a *phase*,
 //! and each (channel, phase) pair that meets a kernel tap becomes a channel of its own (space-to-depth). Dilated taps
 //! are taps at larger offsets. The image is cut into windows, overlapping by the kernel less one row and column; channels
-//! are cut into tiles. A fully connected layer is the case of 1x1 windows.
+//! are cut into tiles. A fully connected layer is the case of 1x1 windows. Groups of a convolution may be joined: they are laid
+//! out as one group whose weights between different ones of them are zero.
 
 use super::error::HeError;
 use crate::plan::{LinearPlan, LinearShape, Packing};
@@ -45,7 +46,10 @@ pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), HeErr
     let refuse = |reason| Err(HeError::Packing(reason));
     let (kernel, phases) = phases(shape);
     let dimension = packing.parameters.dimension();
-    let Packing { channel_tile, output_tile, window, .. } = *packing;
+    let Packing { group_tile, channel_tile, output_tile, window, .. } = *packing;
+    if group_tile == 0 || !shape.groups.is_multiple_of(group_tile) {
+        return refuse("the joined groups do not divide the groups");
+    }
     if window[0] < kernel[0] || window[1] < kernel[1] {
         return refuse("a window is smaller than the kernel");
     }
@@ -54,7 +58,8 @@ pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), HeErr
     if !product.is_some_and(|product| (1..=dimension).contains(&product)) {
         return refuse("a tile is empty or larger than a polynomial");
     }
-    if channel_tile > shape.channels_per_group() * phases.len() || output_tile > shape.output.channels / shape.groups {
+    let joined = shape.groups / group_tile;
+    if channel_tile > shape.input.channels / joined * phases.len() || output_tile > shape.output.channels / joined {
         return refuse("a tile has more channels than the layer");
     }
     let bits = [packing.upload_bits, packing.response_mask_bits, packing.response_body_bits];
@@ -83,13 +88,18 @@ impl Geometry {
         self.packing.parameters.dimension()
     }
 
+    /// Groups as they are laid out: joined ones are one.
+    pub(crate) fn groups(&self) -> usize {
+        self.shape.groups / self.packing.group_tile
+    }
+
     /// Channels of a group after space-to-depth.
     fn group_channels(&self) -> usize {
-        self.shape.channels_per_group() * self.phases.len()
+        self.shape.input.channels / self.groups() * self.phases.len()
     }
 
     fn group_outputs(&self) -> usize {
-        self.shape.output.channels / self.shape.groups
+        self.shape.output.channels / self.groups()
     }
 
     /// Input tiles of one group and window.
@@ -109,12 +119,12 @@ impl Geometry {
 
     /// Input ciphertexts, ordered by group, window, channel tile.
     pub(crate) fn input_ciphertexts(&self) -> usize {
-        self.shape.groups * self.windows() * self.channel_tiles()
+        self.groups() * self.windows() * self.channel_tiles()
     }
 
     /// Output ciphertexts, ordered by group, window, output tile.
     pub(crate) fn output_ciphertexts(&self) -> usize {
-        self.shape.groups * self.windows() * self.output_tiles()
+        self.groups() * self.windows() * self.output_tiles()
     }
 
     /// The input ciphertexts of an output ciphertext, and its kernel polynomials ([`Self::kernels`]).
@@ -133,7 +143,7 @@ impl Geometry {
         let [window_height, window_width] = self.packing.window;
         let area = window_height * window_width;
         let mut polynomials = Vec::with_capacity(self.input_ciphertexts());
-        for group in 0..self.shape.groups {
+        for group in 0..self.groups() {
             for window in 0..self.windows() {
                 for tile in 0..self.channel_tiles() {
                     let mut polynomial = vec![0; self.dimension()];
@@ -153,7 +163,7 @@ impl Geometry {
     /// One channel (after space-to-depth) of one window.
     fn fill_plane(&self, share: &[u32], group: usize, channel: usize, window: usize, plane: &mut [u32]) {
         let [phase_row, phase_column] = self.phases[channel % self.phases.len()];
-        let source = group * self.shape.channels_per_group() + channel / self.phases.len();
+        let source = (group * self.group_channels() + channel) / self.phases.len();
         let input = self.shape.input;
         let top = window / self.windows[1] * self.window_outputs[0];
         let left = window % self.windows[1] * self.window_outputs[1];
@@ -184,11 +194,14 @@ impl Geometry {
     /// `[output channel][input channel of the group][row][column]`.
     pub(crate) fn kernels(&self, weights: &[i16]) -> Vec<Vec<i32>> {
         let tiles = self.channel_tiles();
-        let mut polynomials = vec![vec![0; self.dimension()]; self.shape.groups * self.output_tiles() * tiles];
+        let mut polynomials = vec![vec![0; self.dimension()]; self.groups() * self.output_tiles() * tiles];
         let [taps_high, taps_wide] = self.shape.kernel;
         for (row_index, row) in weights.chunks_exact(taps_high * taps_wide).enumerate() {
             let channels = self.shape.channels_per_group();
             let (output, channel) = (row_index / channels, row_index % channels);
+            // The first channel that the output's own group has in its joined one.
+            let own_group = output / (self.shape.output.channels / self.shape.groups);
+            let channel = own_group % self.packing.group_tile * channels + channel;
             let (group, output) = (output / self.group_outputs(), output % self.group_outputs());
             for (tap, weight) in row.iter().enumerate() {
                 let offset = [tap / taps_wide * self.shape.dilation[0], tap % taps_wide * self.shape.dilation[1]];

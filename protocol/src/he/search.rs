@@ -6,60 +6,90 @@ use super::packing::{Geometry, phases};
 use super::params::ParameterSet;
 use crate::plan::{LinearPlan, LinearShape, Packing};
 
-/// What one ciphertext-plaintext product costs, in bytes of traffic: about 2 microseconds against 1 Gbit/s.
+/// What one ciphertext-plaintext product costs, for each 2048 coefficients, in bytes of traffic: 2 microseconds of a core, at
+/// 1 Gbit/s. Measured, as the next one, by `cargo bench -p tacit-protocol --bench sampling`, which says how.
 const PRODUCT_COST: usize = 256;
-/// What the transforms of one ciphertext cost, in bytes of traffic.
-const CIPHERTEXT_COST: usize = 2048;
+/// What one ciphertext costs to encrypt and transform, or to make fresh and decrypt, likewise: 45 microseconds.
+const CIPHERTEXT_COST: usize = 5632;
+/// What one transformed kernel polynomial costs, likewise: its 32,768 bytes of the server's memory, weighed at a 128th of
+/// traffic. A model has its kernels once, and sends its ciphertexts for every inference.
+const KERNEL_COST: usize = 256;
 
 /// The cheapest packing of a layer with these weights.
 ///
-/// Both parameter sets, all tile sizes, and windows of the whole image or cut into bands and squares are weighed by the
-/// bytes of both directions and the work on both sides. The kept bits are the fewest that the noise bound allows.
+/// Both parameter sets, groups alone and joined, all tile sizes, and windows of the whole image or cut into bands and squares
+/// are weighed by the bytes of both directions, the work on both sides and the server's memory. The kept bits are the fewest
+/// that the noise bound allows.
 ///
 /// # Errors
 /// [`HeError::Noise`] or [`HeError::ProductRange`] if the weights fit no packing, [`HeError::Elements`] for a wrong
 /// number of weights, [`HeError::Packing`] if the kernel is larger than a polynomial.
 pub fn choose_packing(shape: &LinearShape, weights: &[i16]) -> Result<Packing, HeError> {
+    cheapest(shape, weights, &joinable(shape))
+}
+
+/// The cheapest packing with one of the given numbers of joined groups.
+pub(super) fn cheapest(shape: &LinearShape, weights: &[i16], group_tiles: &[usize]) -> Result<Packing, HeError> {
     let expected = shape.weight_count();
     if weights.len() != expected {
         return Err(HeError::Elements { what: "the layer's weights", expected, got: weights.len() });
     }
-    let outputs = shape.output.channels / shape.groups;
     let sizes = noise::channel_sizes(weights, shape.output.channels);
-    let tile_sizes: Vec<KernelSize> =
-        tile_counts(outputs).iter().map(|tile| noise::tile_size(&sizes, outputs, *tile)).collect();
+    let phases = phases(shape).1.len();
     let mut best: Option<(usize, Packing)> = None;
     let mut failure = HeError::Packing("the kernel is larger than a polynomial");
     for parameters in ParameterSet::ALL {
-        for (output_tile, size) in tile_counts(outputs).into_iter().zip(&tile_sizes) {
-            let cuts = match choose_cuts(parameters, *size) {
-                Ok(cuts) => cuts,
-                Err(error) => {
-                    failure = error;
+        let windows = windows(shape, parameters.dimension());
+        for group_tile in group_tiles.iter().copied() {
+            let outputs = shape.output.channels / shape.groups * group_tile;
+            let channels = shape.channels_per_group() * group_tile * phases;
+            for output_tile in tile_counts(outputs) {
+                let candidates = windows.iter().filter_map(|window| {
+                    let room = parameters.dimension() / (output_tile * window[0] * window[1]);
+                    // Joined groups that fill several ciphertexts in both directions are mostly zeros: fewer of them serve better.
+                    let dense = group_tile == 1 || output_tile == outputs || room >= channels;
+                    (room > 0 && dense).then(|| (*window, smallest_tile(channels, room)))
+                });
+                let mut candidates = candidates.peekable();
+                if candidates.peek().is_none() {
                     continue;
                 }
-            };
-            for window in windows(shape, parameters.dimension()) {
-                let room = parameters.dimension() / (output_tile * window[0] * window[1]);
-                let Some(channel_tile) = largest_useful_tile(shape, room) else { continue };
-                let [upload_bits, response_mask_bits, response_body_bits] = cuts;
-                let packing = Packing {
-                    parameters,
-                    channel_tile,
-                    output_tile,
-                    window,
-                    upload_bits,
-                    response_mask_bits,
-                    response_body_bits,
-                };
-                let cost = cost(&LinearPlan { shape: *shape, packing });
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                    best = Some((cost, packing));
+                let [upload_bits, response_mask_bits, response_body_bits] =
+                    match choose_cuts(parameters, noise::tile_size(&sizes, outputs, output_tile)) {
+                        Ok(cuts) => cuts,
+                        Err(error) => {
+                            failure = error;
+                            continue;
+                        }
+                    };
+                for (window, channel_tile) in candidates {
+                    let packing = Packing {
+                        parameters,
+                        group_tile,
+                        channel_tile,
+                        output_tile,
+                        window,
+                        upload_bits,
+                        response_mask_bits,
+                        response_body_bits,
+                    };
+                    let cost = cost(&LinearPlan { shape: *shape, packing });
+                    if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                        best = Some((cost, packing));
+                    }
                 }
             }
         }
     }
     best.map(|(_, packing)| packing).ok_or(failure)
+}
+
+/// Numbers of groups that may be worth joining: the divisors whose channels, or outputs, fit in one ciphertext.
+fn joinable(shape: &LinearShape) -> Vec<usize> {
+    let ([height, width], phases) = phases(shape);
+    let channels = (shape.channels_per_group() * phases.len()).min(shape.output.channels / shape.groups);
+    let most = ParameterSet::N4096.dimension() / height.saturating_mul(width).saturating_mul(channels).max(1);
+    (1..=shape.groups.min(most.max(1))).filter(|tile| shape.groups.is_multiple_of(*tile)).collect()
 }
 
 /// Tile sizes that cut `channels` into 1, 2, 3, ... tiles: the smallest size for each number of tiles.
@@ -69,11 +99,9 @@ fn tile_counts(channels: usize) -> Vec<usize> {
     sizes
 }
 
-/// The smallest tile with as few tiles as `room` channels allow; none if there is no room.
-fn largest_useful_tile(shape: &LinearShape, room: usize) -> Option<usize> {
-    let channels = shape.channels_per_group() * phases(shape).1.len();
-    let tiles = channels.div_ceil(room.min(channels).max(1));
-    (room > 0).then(|| channels.div_ceil(tiles))
+/// The smallest tile with as few tiles as `room` channels allow.
+fn smallest_tile(channels: usize, room: usize) -> usize {
+    channels.div_ceil(channels.div_ceil(room.min(channels)))
 }
 
 /// Windows to consider: the outputs cut evenly into a few rows and columns.
@@ -117,6 +145,7 @@ fn choose_cuts(parameters: ParameterSet, size: KernelSize) -> Result<[u32; 3], H
 const fn uncut_packing(parameters: ParameterSet) -> Packing {
     Packing {
         parameters,
+        group_tile: 1,
         channel_tile: 1,
         output_tile: 1,
         window: [1, 1],
@@ -126,7 +155,7 @@ const fn uncut_packing(parameters: ParameterSet) -> Packing {
     }
 }
 
-/// Bytes of both directions, and work expressed in bytes.
+/// Bytes of both directions, and work and memory expressed in bytes.
 fn cost(linear: &LinearPlan) -> usize {
     let geometry = Geometry::new(linear);
     let (inputs, outputs) = (geometry.input_ciphertexts(), geometry.output_ciphertexts());
@@ -135,6 +164,8 @@ fn cost(linear: &LinearPlan) -> usize {
     let bytes = inputs * coefficients * upload_bits as usize
         + outputs * coefficients * response_mask_bits as usize
         + linear.shape.output.elements() * response_body_bits as usize / 8;
+    let kernels = geometry.groups() * geometry.output_tiles() * geometry.channel_tiles();
+    let products = kernels * geometry.windows();
     let size = parameters.dimension() / 2048;
-    bytes + (CIPHERTEXT_COST * (inputs + outputs) + PRODUCT_COST * outputs * geometry.channel_tiles()) * size
+    bytes + (CIPHERTEXT_COST * (inputs + outputs) + PRODUCT_COST * products + KERNEL_COST * kernels) * size
 }

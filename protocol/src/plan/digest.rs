@@ -10,7 +10,7 @@ use crate::he::ParameterSet;
 use crate::ot::ExtensionKind;
 
 /// First bytes of the encoding: changes whenever the meaning of a plan changes.
-const VERSION: &[u8] = b"tacit plan v2";
+const VERSION: &[u8] = b"tacit plan v3";
 
 /// SHA-256 of the canonical encoding of a plan. Client and server compare it before any work is done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -186,6 +186,7 @@ impl Encoder {
             ParameterSet::N4096 => 4096,
             ParameterSet::N2048 => 2048,
         });
+        self.size(packing.group_tile);
         self.size(packing.channel_tile);
         self.size(packing.output_tile);
         self.pair(packing.window);

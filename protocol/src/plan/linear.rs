@@ -66,9 +66,11 @@ impl LinearShape {
 pub struct Packing {
     /// Ring dimension and noise.
     pub parameters: ParameterSet,
-    /// Input channels (after space-to-depth, within a group) in one input ciphertext.
+    /// Groups of the convolution that are laid out as one, with zeros for the weights between them; divides their number.
+    pub group_tile: usize,
+    /// Input channels (after space-to-depth, within such a joined group) in one input ciphertext.
     pub channel_tile: usize,
-    /// Output channels (within a group) in one output ciphertext.
+    /// Output channels (within a joined group) in one output ciphertext.
     pub output_tile: usize,
     /// Height and width of an input window (after padding and space-to-depth), overlap included.
     pub window: [usize; 2],

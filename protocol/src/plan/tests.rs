@@ -7,6 +7,7 @@ use crate::ot::TreeHeight;
 fn packing() -> Packing {
     Packing {
         parameters: ParameterSet::N4096,
+        group_tile: 1,
         channel_tile: 1,
         output_tile: 2,
         window: [4, 4],

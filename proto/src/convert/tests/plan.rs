@@ -211,6 +211,8 @@ fn linear_fields_are_checked() {
     };
     refused("parameters", |packing| packing.parameters = 0);
     refused("parameters", |packing| packing.parameters = 7);
+    refused("group_tile", |packing| packing.group_tile = 0);
+    refused("group_tile", |packing| packing.group_tile = (1 << 22) + 1);
     refused("channel_tile", |packing| packing.channel_tile = 0);
     refused("output_tile", |packing| packing.output_tile = 4097);
     refused("window", |packing| packing.window = None);

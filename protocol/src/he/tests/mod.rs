@@ -1,5 +1,6 @@
 //! Client against server for the linear step, the noise, and what each side could learn.
 
+mod layers;
 mod views;
 
 use proptest::prelude::*;
@@ -7,6 +8,7 @@ use rand::{Rng, RngExt};
 
 use super::keys::SecretKey;
 use super::ring::add_noise;
+use super::search::cheapest;
 use super::*;
 use crate::bits::packed_len;
 use crate::plan::{LinearPlan, LinearShape, Packing, Padding, Shape};
@@ -109,12 +111,15 @@ proptest! {
     #[test]
     fn any_tiles_and_windows_give_the_same(
         shape in shapes(), seed in any::<u64>(), tiles in [1usize..4, 1usize..4], cut in [0usize..6, 0usize..6], small in any::<bool>(),
+        joined in any::<bool>(),
     ) {
         let (kernel, phases) = packing::phases(&shape);
+        let group_tile = if joined { shape.groups } else { 1 };
         let packing = Packing {
             parameters: if small { ParameterSet::N2048 } else { ParameterSet::N4096 },
-            channel_tile: tiles[0].min(shape.channels_per_group() * phases.len()),
-            output_tile: tiles[1].min(shape.output.channels / shape.groups),
+            group_tile,
+            channel_tile: tiles[0].min(shape.channels_per_group() * group_tile * phases.len()),
+            output_tile: tiles[1].min(shape.output.channels / shape.groups * group_tile),
             window: [kernel[0] + cut[0], kernel[1] + cut[1]],
             upload_bits: 60,
             response_mask_bits: 44,
@@ -191,6 +196,63 @@ fn packings_that_do_not_fit_are_refused() {
         let mut packing = packing;
         change(&mut packing);
         assert!(check_packing(&shape, &packing).is_err(), "change {index}");
+    }
+}
+
+#[test]
+fn joined_groups_have_to_divide_the_groups() {
+    let shape = LinearShape {
+        input: Shape::new(6, 5, 5),
+        output: Shape::new(12, 3, 3),
+        groups: 6,
+        kernel: [3, 3],
+        ..LinearShape::fully_connected(1, 1)
+    };
+    let packing = choose_packing(&shape, &[1; 108]).unwrap();
+    let with = |group_tile, channel_tile, output_tile| {
+        check_packing(&shape, &Packing { group_tile, channel_tile, output_tile, window: [5, 5], ..packing })
+    };
+    for (group_tile, channel_tile, output_tile) in [(1, 1, 2), (2, 2, 4), (3, 3, 6), (6, 6, 12), (6, 1, 1)] {
+        with(group_tile, channel_tile, output_tile).unwrap();
+    }
+    for (group_tile, channel_tile, output_tile) in
+        [(0, 1, 1), (4, 1, 1), (12, 1, 1), (usize::MAX, 1, 1), (2, 3, 1), (2, 1, 5), (1, 2, 1), (1, 1, 3)]
+    {
+        assert!(with(group_tile, channel_tile, output_tile).is_err(), "{group_tile} {channel_tile} {output_tile}");
+    }
+}
+
+#[test]
+fn depthwise_layers_take_a_fraction_of_the_ciphertexts() {
+    for (channels, size, fraction) in [(32, 16, 0.55), (64, 8, 0.35), (128, 4, 0.2)] {
+        let shape = LinearShape {
+            input: Shape::new(channels, size, size),
+            output: Shape::new(channels, size, size),
+            groups: channels,
+            kernel: [3, 3],
+            padding: Padding { top: 1, left: 1, bottom: 1, right: 1 },
+            ..LinearShape::fully_connected(1, 1)
+        };
+        let weights = random_weights(shape.weight_count(), 1000, channels as u64);
+        let bytes = |packing| {
+            let (upload, response) = message_lengths(&LinearPlan { shape, packing });
+            (upload + response) as f64
+        };
+        let packing = choose_packing(&shape, &weights).unwrap();
+        let alone = cheapest(&shape, &weights, &[1]).unwrap();
+        assert!(bytes(packing) < fraction * bytes(alone), "{channels}: {} of {}", bytes(packing), bytes(alone));
+        let plan = LinearPlan { shape, packing };
+        assert_exact(&plan, &weights, &Seed::for_test(1).uniform_u32(shape.input.elements()));
+        // Zeros between groups add nothing to the noise: what counts is the tile's own weights.
+        let sizes: Vec<f64> =
+            weights.chunks_exact(9).map(|row| row.iter().map(|w| f64::from(*w).powi(2)).sum()).collect();
+        let largest = sizes
+            .chunks(packing.group_tile)
+            .flat_map(|group| group.chunks(packing.output_tile))
+            .map(|tile| tile.iter().sum::<f64>())
+            .fold(0.0, f64::max);
+        let deviation = noise::variance(&packing, largest).sqrt();
+        assert_eq!(noise_report(&plan, &weights).unwrap().deviation, deviation);
     }
 }
 

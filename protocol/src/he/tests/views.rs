@@ -9,6 +9,7 @@ fn watched_plan(parameters: ParameterSet) -> (LinearPlan, Vec<i16>) {
     let weights = random_weights(1200, if parameters == ParameterSet::N4096 { 20_000 } else { 20 }, 8);
     let packing = Packing {
         parameters,
+        group_tile: 1,
         channel_tile: 40,
         output_tile: 30,
         window: [1, 1],
