@@ -119,6 +119,7 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     if arguments.inferences < 100 {
         note("with fewer than 100 inferences the p99 is the slowest of them");
     }
+    let file = arguments.onnx.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let digest = model.digest().0.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
@@ -126,6 +127,7 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     });
     Figures {
         model: model.name().to_string(),
+        file,
         digest,
         engine: arguments.engine.to_string(),
         runs: arguments.runs,

@@ -60,11 +60,11 @@ fn font(height: u32) -> TextStyle<'static> {
     ("sans-serif", height).into_font().color(&INK)
 }
 
-/// What the figures are of: a name that a peer may have chosen, without characters that pictures cannot hold.
+/// What the figures are of.
 fn title(figures: &Figures) -> String {
-    let mut title: String = figures.model.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let mut title = figures.name();
     if let Some(threads) = figures.threads {
-        title += &format!(", {threads} threads");
+        title += &format!(", {threads} thread{}", if threads == 1 { "" } else { "s" });
     }
     if let Some(network) = &figures.network {
         let (rate, delay) = (network.bits_per_second / 1e6, network.round_trip_seconds * 1e3);
