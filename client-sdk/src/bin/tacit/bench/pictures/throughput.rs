@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{RGBColor, WHITE};
 
 use super::super::figures::{Figures, ThroughputFigures};
-use super::{Area, BLUE, Drawn, INK, MESH, ORANGE, font, title};
+use super::{Area, BLUE, Drawn, INK, MESH, ORANGE, TITLE, font, title};
 
 /// Width and height in pixels.
 pub(super) const SIZE: (u32, u32) = (760, 340);
@@ -25,8 +25,9 @@ struct Line<'a> {
 
 /// Two charts side by side.
 pub(super) fn draw(figures: &Figures, area: &Area<'_>) -> Drawn {
-    let heading = format!("Online inferences with prepared sessions: {}", title(figures));
-    charts(&figures.throughput, &area.titled(&heading, font(21))?)
+    let (place, height) = TITLE;
+    area.draw(&Text::new(format!("Online inferences: {}", title(figures)), place, font(height)))?;
+    charts(&figures.throughput, &area.margin(36, 0, 0, 0))
 }
 
 fn charts(levels: &[ThroughputFigures], area: &Area<'_>) -> Drawn {
