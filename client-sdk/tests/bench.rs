@@ -12,13 +12,17 @@ use serde_json::Value;
 use support::{TestServer, network::NETWORK};
 use tacit_protocol::session::{PhasePrediction, Prediction, ServerModel as _, predict};
 
+/// Levels that are enough to see that they work.
+const LEVELS: [&str; 2] = ["--clients", "1,2"];
+/// As few levels as possible.
+const LEVEL: [&str; 2] = ["--clients", "1"];
 /// Names of the phases in the JSON object.
 const PHASES: [&str; 4] = ["preprocessing", "preprocessing_batch", "online", "first_online"];
 
 async fn bench(server: &TestServer, more: &[&str]) -> Output {
     let url = server.url();
     let fixed = ["bench", "--server", &url, "--model", "tiny", "--runs", "2", "--batch", "2"];
-    let few = ["--clients", "1,2", "--inferences", "4"];
+    let few = ["--inferences", "4"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_tacit"));
     command.args(fixed).args(few).args(more);
     // The server runs on this thread.
@@ -61,7 +65,7 @@ fn check(phase: &Value, sessions: u64, setup: PhasePrediction, predicted: PhaseP
 #[tokio::test]
 async fn json_has_what_was_predicted() {
     let server = TestServer::start().await;
-    let figures = json(&bench(&server, &["--json", "--threads", "2"]).await);
+    let figures = json(&bench(&server, &[&["--json", "--threads", "2"], &LEVELS[..]].concat()).await);
     let Prediction { setup, preprocessing, online } = predict(NETWORK.plan());
     check(&figures["preprocessing"], 1, setup, preprocessing);
     check(&figures["preprocessing_batch"], 2, setup, preprocessing);
@@ -69,6 +73,12 @@ async fn json_has_what_was_predicted() {
     check(&figures["first_online"], 1, PhasePrediction::default(), online);
     assert_eq!((&figures["model"], &figures["engine"]), (&"tiny".into(), &"native".into()));
     assert_eq!((&figures["runs"], &figures["threads"]), (&2.into(), &2.into()));
+    // A server need not tell its times.
+    for phase in PHASES {
+        let times = &figures[phase]["time_by_kind"];
+        assert!(times["server"].is_null() && times["wire"].is_null() && times["overlap"].is_null(), "{times}");
+        assert!(times["client"]["he"].is_number() && figures[phase]["network_seconds"].is_null(), "{figures}");
+    }
     assert!(figures["network"].is_null() && figures["memory"]["server_peak"].is_null());
     assert_eq!(figures["memory"]["client_peak"].is_number(), cfg!(target_os = "linux"));
     let levels = figures["throughput"].as_array().unwrap();
@@ -88,7 +98,8 @@ async fn json_has_what_was_predicted() {
 #[tokio::test]
 async fn an_emulated_network_takes_its_round_trips() {
     let server = TestServer::start().await;
-    let figures = json(&bench(&server, &["--json", "--network", "100Mbit:20ms"]).await);
+    let more = [&["--json", "--network", "100Mbit:20ms"], &LEVEL[..]].concat();
+    let figures = json(&bench(&server, &more).await);
     let network = &figures["network"];
     assert_eq!((network["bits_per_second"].as_f64(), network["round_trip_seconds"].as_f64()), (Some(1e8), Some(0.02)));
     for phase in PHASES {
@@ -118,7 +129,7 @@ fn computed(kinds: &Value, busy: &[&str]) -> f64 {
 async fn time_is_shown_by_kind() {
     let server = TestServer::start().await;
     server.state.report_times.store(true, Ordering::SeqCst);
-    let figures = json(&bench(&server, &["--json"]).await);
+    let figures = json(&bench(&server, &["--json", "--clients", "1"]).await);
     for phase in PHASES {
         let times = &figures[phase]["time_by_kind"];
         let preprocessing = phase.starts_with("preprocessing");
@@ -133,43 +144,38 @@ async fn time_is_shown_by_kind() {
 }
 
 #[tokio::test]
-async fn a_server_need_not_tell_its_times() {
-    let server = TestServer::start().await;
-    let figures = json(&bench(&server, &["--json"]).await);
-    for phase in PHASES {
-        let times = &figures[phase]["time_by_kind"];
-        assert!(times["server"].is_null() && times["wire"].is_null() && times["overlap"].is_null(), "{times}");
-        assert!(times["client"]["he"].is_number() && figures[phase]["network_seconds"].is_null(), "{figures}");
-    }
-}
-
-#[tokio::test]
 async fn a_server_without_much_room_is_filled_in_rounds() {
     let server = TestServer::start().await;
-    // Two clients want four sessions each at the same time: they get two, and then two again.
+    // Two clients want four sessions each at the same time: they get two, and then two again. Six get none.
     server.state.room.store(5, Ordering::SeqCst);
-    let figures = json(&bench(&server, &["--json"]).await);
-    let rounds: Vec<_> = figures["throughput"].as_array().unwrap().iter().map(|level| &level["rounds"]).collect();
-    assert_eq!(rounds, [1, 2]);
-    assert_eq!(figures["throughput"][1]["inferences"], 8);
-
-    let server = TestServer::start().await;
-    server.state.room.store(2, Ordering::SeqCst);
-    let output = bench(&server, &["--json", "--clients", "3"]).await;
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    let figures = json(&output);
-    assert!(figures["throughput"].as_array().unwrap().is_empty());
-    assert!(figures["notes"].to_string().contains("no room for a session of each of 3 clients"), "{figures}");
+    let figures = json(&bench(&server, &["--json", "--clients", "1,2,6"]).await);
+    let levels = figures["throughput"].as_array().unwrap();
+    let rounds: Vec<_> = levels.iter().map(|level| (&level["rounds"], &level["inferences"])).collect();
+    assert_eq!(rounds, [(&1.into(), &4.into()), (&2.into(), &8.into())]);
+    assert!(figures["notes"].to_string().contains("no room for a session of each of 6 clients"), "{figures}");
 }
 
 #[tokio::test]
-async fn pictures_are_drawn() {
+async fn tables_and_pictures_show_all_measurements() {
     let server = TestServer::start().await;
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("new").join("folder");
-    let output = bench(&server, &["--pictures", path.to_str().unwrap(), "--network", "lan"]).await;
+    let more = ["--pictures", path.to_str().unwrap(), "--network", "lan"];
+    let output = bench(&server, &[&more, &LEVEL[..]].concat()).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "model tiny, 2 runs",
+        "batch of 2",
+        "online, new connection",
+        "time by kind",
+        "mask ciphertexts",
+        "bytes / rate",
+        "p99",
+        "client, most",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     for (name, parts) in [
         ("throughput.svg", ["clients in flight", "latency in ms", "p99"]),
         ("time-by-kind.svg", ["activation", "batch of 2", "elapsed"]),
@@ -181,30 +187,6 @@ async fn pictures_are_drawn() {
             assert!(picture.contains(part), "{name}: {part}");
         }
     }
-    let file = folder.path().join("file");
-    std::fs::write(&file, "").unwrap();
-    let failed = bench(&server, &["--pictures", file.to_str().unwrap()]).await;
-    assert_eq!(failed.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&failed.stderr).starts_with("error: cannot write pictures to "));
-}
-
-#[tokio::test]
-async fn tables_show_all_measurements() {
-    let server = TestServer::start().await;
-    let output = bench(&server, &[]).await;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    for part in [
-        "model tiny, 2 runs",
-        "batch of 2",
-        "online, new connection",
-        "time by kind",
-        "wire",
-        "mask ciphertexts",
-        "p99",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
 }
 
 #[tokio::test]
@@ -214,5 +196,9 @@ async fn failures_are_one_line_and_status_1() {
     assert_eq!(missing.status.code(), Some(1));
     let error = String::from_utf8_lossy(&missing.stderr);
     assert!(error.starts_with("error: missing.npy: ") && error.lines().count() == 1, "{error}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let occupied = bench(&server, &["--pictures", file.path().to_str().unwrap()]).await;
+    assert_eq!(occupied.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&occupied.stderr).starts_with("error: cannot write pictures to "));
     assert_eq!(server.preprocess_calls(), 0);
 }

@@ -22,6 +22,7 @@ mod in_flight;
 mod layout;
 mod message;
 mod model;
+mod observer;
 mod online_client;
 mod online_server;
 mod predict;
@@ -30,7 +31,6 @@ mod preprocess_server;
 #[cfg(test)]
 mod tests;
 mod transfers;
-mod work;
 
 pub use error::{Blame, SessionError};
 pub use message::{
@@ -38,10 +38,10 @@ pub use message::{
     PreprocessResponse, SessionId,
 };
 pub use model::ServerModel;
+pub use observer::{Work, WorkObserver};
 pub use online_client::{ClientSession, OnlineClient, OnlineProgress};
 pub use online_server::{OnlineServer, ServerSession};
 pub use predict::{PhasePrediction, Prediction, predict, predict_stream};
 pub use preprocess_client::{ClientProgress, PreprocessClient};
 pub use preprocess_server::{PreprocessServer, ServerProgress};
 pub use transfers::max_sessions;
-pub use work::{Work, WorkObserver};

@@ -7,7 +7,7 @@ use super::error::SessionError;
 use super::layout::SessionLayout;
 use super::message::{MessageKind, OnlineRequest, OnlineResponse};
 use super::model::ServerModel;
-use super::work::{Unobserved, Work, WorkObserver};
+use super::observer::{Unobserved, Work, WorkObserver};
 use crate::plan::{NodeId, PlanDigest, Step};
 use crate::share::Share;
 use crate::steps::select::{SelectProgress, SelectServer};

@@ -46,6 +46,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> Result<(), Failure> {
 
 /// What is printed.
 async fn measured(arguments: &BenchArguments) -> Result<String, Failure> {
+    arguments.pictures.as_deref().map_or(Ok(()), pictures::make_folder)?;
     let started = match &arguments.onnx {
         Some(onnx) => Some(ServerProcess::start(onnx, arguments).await?),
         None => None,
@@ -116,9 +117,10 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
              -- --session-memory BYTES gives it more"
         ));
     }
-    if arguments.inferences < 100 {
+    if measurements.throughput.iter().any(|level| level.latencies.len() < 100) {
         note("with fewer than 100 inferences the p99 is the slowest of them");
     }
+    let file = arguments.onnx.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let digest = model.digest().0.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
@@ -126,6 +128,7 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     });
     Figures {
         model: model.name().to_string(),
+        file,
         digest,
         engine: arguments.engine.to_string(),
         runs: arguments.runs,

@@ -25,22 +25,35 @@ const INK: RGBColor = RGBColor(40, 40, 40);
 /// Lines behind the data.
 const MESH: RGBColor = RGBColor(225, 225, 225);
 
+/// Characters of a network's name that titles have room for.
+const LONGEST_NAME: usize = 30;
+
+/// Place and height of titles in pixels.
+const TITLE: ((i32, i32), u32) = ((14, 12), 19);
+
 /// What drawing gives.
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
 /// Where something is drawn.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+/// Makes the folder, so that nobody waits for figures that cannot be written.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))
+}
+
+fn cannot_write(folder: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot write pictures to {}", folder.display()), error)
+}
+
 /// Writes `throughput.svg`, if that was measured, and `time-by-kind.svg` into the folder.
 pub(crate) fn write(figures: &Figures, folder: &Path) -> Result<(), Failure> {
-    let failed = |error: &io::Error| Failure::new(format!("cannot write pictures to {}", folder.display()), error);
-    fs::create_dir_all(folder).map_err(|error| failed(&error))?;
     let mut pictures = vec![("time-by-kind.svg", picture(times::size(figures), |area| times::draw(figures, area))?)];
     if !figures.throughput.is_empty() {
         pictures.push(("throughput.svg", picture(throughput::SIZE, |area| throughput::draw(figures, area))?));
     }
     for (name, picture) in pictures {
-        fs::write(folder.join(name), picture).map_err(|error| failed(&error))?;
+        fs::write(folder.join(name), picture).map_err(|error| cannot_write(folder, &error))?;
     }
     Ok(())
 }
@@ -60,11 +73,12 @@ fn font(height: u32) -> TextStyle<'static> {
     ("sans-serif", height).into_font().color(&INK)
 }
 
-/// What the figures are of: a name that a peer may have chosen, without characters that pictures cannot hold.
+/// What the figures are of.
 fn title(figures: &Figures) -> String {
-    let mut title: String = figures.model.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let name = figures.name();
+    let mut title: String = name.strip_suffix(".onnx").unwrap_or(&name).chars().take(LONGEST_NAME).collect();
     if let Some(threads) = figures.threads {
-        title += &format!(", {threads} threads");
+        title += &format!(", {threads} thread{}", if threads == 1 { "" } else { "s" });
     }
     if let Some(network) = &figures.network {
         let (rate, delay) = (network.bits_per_second / 1e6, network.round_trip_seconds * 1e3);

@@ -11,7 +11,7 @@ const UNKNOWN: &str = "-";
 
 impl fmt::Display for Figures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "model {}, {} runs, {} engine", self.model, self.runs, self.engine)?;
+        write!(formatter, "model {}, {} runs, {} engine", self.name(), self.runs, self.engine)?;
         if let Some(threads) = self.threads {
             write!(formatter, ", {threads} threads")?;
         }
@@ -86,7 +86,9 @@ impl Figures {
         let mut table = Table::new(&["time by kind", "who", "HE", "OT", "linear", "activation", "sum"]);
         table.align_left(&[0, 1]);
         let mut row = |phase: &str, who: &str, parts: [Option<f64>; 5]| {
-            let cells = parts.map(|part| part.map_or_else(|| UNKNOWN.to_string(), seconds));
+            // Kinds that have no place in a phase take no time at all.
+            let cells =
+                parts.map(|part| part.filter(|seconds| *seconds > 0.0).map_or_else(|| UNKNOWN.to_string(), seconds));
             table.row([phase.to_string(), who.to_string()].into_iter().chain(cells).collect());
         };
         for (name, phase) in self.phases() {

@@ -23,6 +23,8 @@ pub(crate) use times::{KindFigures, NetworkTime, TimeFigures};
 pub(crate) struct Figures {
     /// Name on the server.
     pub(crate) model: String,
+    /// Name of the network's file, if the server was started here.
+    pub(crate) file: Option<String>,
     /// Of the plan.
     pub(crate) digest: String,
     /// The encryption of the client.
@@ -42,6 +44,15 @@ pub(crate) struct Figures {
     pub(crate) throughput: Vec<ThroughputFigures>,
     /// What to know about these figures.
     pub(crate) notes: Vec<String>,
+}
+
+impl Figures {
+    /// The network's file, or else its name on the server. A peer may have chosen it: there are no characters in it that steer a
+    /// terminal or that pictures cannot hold.
+    pub(crate) fn name(&self) -> String {
+        let name = self.file.as_ref().unwrap_or(&self.model);
+        name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    }
 }
 
 /// The emulated network.

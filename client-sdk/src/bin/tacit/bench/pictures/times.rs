@@ -4,11 +4,11 @@ use plotters::prelude::{ChartBuilder, Color as _, PathElement, Rectangle, Text};
 use plotters::style::{RGBAColor, RGBColor, WHITE};
 
 use super::super::figures::{Figures, KindFigures, PhaseFigures, TimeFigures};
-use super::{Area, BLUE, Drawn, GREEN, GREY, INK, MESH, ORANGE, PURPLE, font, title};
+use super::{Area, BLUE, Drawn, GREEN, GREY, INK, MESH, ORANGE, PURPLE, TITLE, font, title};
 
 const WIDTH: u32 = 760;
-const HEADING: u32 = 90;
-const BAR: u32 = 100;
+const HEADING: u32 = 92;
+const BAR: u32 = 104;
 
 /// Kinds of work, with their colours.
 const KINDS: [(&str, RGBColor); 4] = [("HE", BLUE), ("OT", ORANGE), ("linear", GREEN), ("activation", PURPLE)];
@@ -31,7 +31,8 @@ pub(super) fn size(figures: &Figures) -> (u32, u32) {
 pub(super) fn draw(figures: &Figures, area: &Area<'_>) -> Drawn {
     let (heading, bars) = area.split_vertically(HEADING);
     let text = format!("Time by kind of work: {}", title(figures));
-    heading.draw(&Text::new(text, (14, 12), font(17)))?;
+    let (place, height) = TITLE;
+    heading.draw(&Text::new(text, place, font(height)))?;
     let phases = figures.phases();
     let reported = phases.iter().all(|(_, phase)| phase.time_by_kind.server.is_some());
     legend(&heading, reported)?;
@@ -43,21 +44,21 @@ pub(super) fn draw(figures: &Figures, area: &Area<'_>) -> Drawn {
 
 /// What the colours mean: a line for each party; then what neither computes.
 fn legend(area: &Area<'_>, server_reported: bool) -> Drawn {
-    let style = font(13);
+    let style = font(16);
     for (row, (party, opacity)) in ["client", "server"].into_iter().zip(OPACITY).enumerate() {
         let y = 40 + 22 * row as i32;
         area.draw(&Text::new(party, (14, y), style.clone()))?;
         for (column, (kind, color)) in KINDS.into_iter().enumerate() {
-            let x = 80 + 100 * column as i32;
+            let x = 80 + 92 * column as i32;
             area.draw(&Rectangle::new([(x, y), (x + 13, y + 13)], color.mix(opacity).filled()))?;
             area.draw(&Text::new(kind, (x + 19, y), style.clone()))?;
         }
     }
     let rest = if server_reported { "neither: network, system, messages" } else { "server, network, system, messages" };
-    area.draw(&Rectangle::new([(490, 40), (503, 53)], GREY.filled()))?;
-    area.draw(&Text::new(rest, (509, 40), style.clone()))?;
-    area.draw(&PathElement::new([(496, 60), (496, 77)], INK.stroke_width(2)))?;
-    area.draw(&Text::new("elapsed", (509, 62), style))
+    area.draw(&Rectangle::new([(460, 40), (473, 53)], GREY.filled()))?;
+    area.draw(&Text::new(rest, (479, 40), style.clone()))?;
+    area.draw(&PathElement::new([(466, 60), (466, 77)], INK.stroke_width(2)))?;
+    area.draw(&Text::new("elapsed", (479, 62), style))
 }
 
 fn bar(name: &str, phase: &PhaseFigures, area: &Area<'_>) -> Drawn {
@@ -70,23 +71,23 @@ fn bar(name: &str, phase: &PhaseFigures, area: &Area<'_>) -> Drawn {
         caption += &format!(", both parties computing for at least {:.1} ms of it", overlap * 1e3);
     }
     let mut chart = ChartBuilder::on(area)
-        .margin_left(14)
-        .margin_right(24)
-        .caption(caption, font(14))
-        .x_label_area_size(40)
+        .margin_left(28)
+        .margin_right(28)
+        .caption(caption, font(17))
+        .x_label_area_size(24)
+        .margin_bottom(14)
         .build_cartesian_2d(0.0..length.max(1e-6) * 1.02, 0.0..1.0)?;
     chart
         .configure_mesh()
         .disable_y_mesh()
         .disable_y_axis()
         .light_line_style(WHITE)
+        .max_light_lines(1)
         .bold_line_style(MESH)
         .axis_style(INK)
-        .x_labels(10)
-        .x_label_formatter(&|milliseconds| short(*milliseconds))
-        .x_desc("ms")
-        .label_style(font(12))
-        .axis_desc_style(font(12))
+        .x_labels(8)
+        .x_label_formatter(&|milliseconds| format!("{} ms", short(*milliseconds)))
+        .label_style(font(15))
         .draw()?;
     let mut start = 0.0;
     chart.draw_series(parts.iter().map(|part| {
