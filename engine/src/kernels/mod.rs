@@ -93,13 +93,5 @@ impl fmt::Debug for LinearKernel {
     }
 }
 
-/// `accumulators = W * share + bias` modulo `2^32`, once: [`LinearKernel`] without keeping it.
-///
-/// # Panics
-/// If a length does not fit the shape.
-pub fn linear(shape: &LinearShape, parameters: &LinearParameters, share: &[u32], accumulators: &mut [u32]) {
-    LinearKernel::new(shape, parameters).apply(share, accumulators);
-}
-
 #[cfg(test)]
 mod tests;

@@ -31,8 +31,7 @@ impl Sensitivity {
         let mut total = Self::nothing(skeleton);
         // As many samples at a time as there are threads, added up in their order: the sums are the same with any number.
         for samples in samples.chunks(rayon::current_num_threads()) {
-            let signs: Vec<Vec<f64>> =
-                samples.iter().map(|_| (0..outputs).map(|_| signs.next()).collect()).collect();
+            let signs: Vec<Vec<f64>> = samples.iter().map(|_| (0..outputs).map(|_| signs.next()).collect()).collect();
             let pairs = samples.par_iter().zip(signs);
             let parts: Vec<Self> =
                 pairs.map(|(values, signs)| Self::of_sample(skeleton, values, signs, &means)).collect();
