@@ -1,7 +1,8 @@
 //! The online linear step beside plain `f32` inference: `cargo bench -p tacit-engine --bench linear`.
 //!
 //! A table gives for each layer the medians of both and their ratio, measured in turn on one thread; then follow both
-//! alone, the ring's with as many threads as `RAYON_NUM_THREADS` or the machine gives. The `f32` side is the matrix
+//! alone, the ring's with as many threads as `RAYON_NUM_THREADS` or the machine gives. A second table has the ring's times
+//! with one thread and two, and on one thread with each set of instructions that the processor has. The `f32` side is the matrix
 //! product alone, `matrixmultiply` behind `ndarray`: its weights and its image-to-columns matrix are prepared outside of
 //! what is measured.
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use divan::{Bencher, black_box};
 use ndarray::Array2;
 use ndarray::linalg::{general_mat_mul, general_mat_vec_mul};
-use tacit_engine::kernels::LinearKernel;
+use tacit_engine::kernels::{Instructions, LinearKernel};
 use tacit_engine::{LinearParameters, RingBias};
 use tacit_protocol::plan::{LinearShape, Padding, Shape};
 
@@ -19,6 +20,7 @@ fn main() {
     // `cargo test` starts benches without this argument, to see that they run.
     if std::env::args().any(|argument| argument == "--bench") {
         compare();
+        compare_with_itself();
     }
     divan::main();
 }
@@ -34,12 +36,43 @@ fn compare() {
     }
 }
 
+/// Medians of the ring's time with one thread, with two, and with other instructions.
+fn compare_with_itself() {
+    let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads"));
+    let names = Instructions::available().map(Instructions::name).skip(1);
+    let columns = ["1 thread", "2 threads"].into_iter().chain(names);
+    println!("\n{:<44}{}", "ring, medians, us", columns.map(|name| format!("{name:>13}")).collect::<String>());
+    for layer in LAYERS.iter() {
+        // A layer is divided for the threads that there are when its weights are brought into order.
+        let mut kernels: Vec<_> = pools.iter().map(|pool| (pool, pool.install(|| layer.kernel(None)))).collect();
+        for instructions in Instructions::available().skip(1) {
+            kernels.push((&pools[0], pools[0].install(|| layer.kernel(Some(instructions)))));
+        }
+        let mut times = vec![Vec::new(); kernels.len()];
+        let mut accumulators = vec![0; layer.outputs];
+        let begin = Instant::now();
+        while times[0].len() < 15 || begin.elapsed() < Duration::from_millis(700) {
+            for ((pool, kernel), times) in kernels.iter().zip(&mut times) {
+                times.push(pool.install(|| {
+                    let start = Instant::now();
+                    kernel.apply(black_box(&layer.share), black_box(&mut accumulators));
+                    start.elapsed()
+                }));
+            }
+        }
+        let times = times.into_iter().map(|times| format!("{:>13.1}", micros(median(times))));
+        println!("{:<44}{}", layer.name, times.collect::<String>());
+    }
+}
+
 fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
 struct Layer {
     name: &'static str,
+    shape: LinearShape,
+    parameters: LinearParameters,
     kernel: LinearKernel,
     share: Vec<u32>,
     outputs: usize,
@@ -81,9 +114,19 @@ impl Layer {
     fn new((name, shape): (&'static str, LinearShape)) -> Self {
         let weights = (0..shape.weight_count()).map(|index| (index * 7919 % 65_521) as i16).collect();
         let bias = RingBias::PerChannel(vec![1; shape.output.channels]);
-        let kernel = LinearKernel::new(&shape, &LinearParameters { weights, bias });
+        let parameters = LinearParameters { weights, bias };
+        let kernel = LinearKernel::new(&shape, &parameters);
         let share = (0..shape.input.elements() as u32).map(|index| index.wrapping_mul(0x9E37_79B9)).collect();
-        Self { name, kernel, share, outputs: shape.output.elements(), product: Product::new(&shape) }
+        let (outputs, product) = (shape.output.elements(), Product::new(&shape));
+        Self { name, shape, parameters, kernel, share, outputs, product }
+    }
+
+    /// With the best instructions, or given ones.
+    fn kernel(&self, instructions: Option<Instructions>) -> LinearKernel {
+        match instructions {
+            Some(instructions) => LinearKernel::with(instructions, &self.shape, &self.parameters),
+            None => LinearKernel::new(&self.shape, &self.parameters),
+        }
     }
 
     /// Medians of the ring's and of the `f32` time, measured in turn.

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use ndarray_npy::NpzReader;
+use tacit_engine::fixed_point::Evaluator;
 use tacit_engine::quantize::Calibration;
-use tacit_engine::{CompileOptions, compile, fixed_point, onnx};
+use tacit_engine::{CompileOptions, compile, onnx};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,9 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let expected: Array2<f32> = NpzReader::new(File::open(expected)?)?.by_name("logits")?;
     let (mut same, mut sum, mut most) = (0, 0.0f64, 0.0f32);
     let start = Instant::now();
+    let evaluator = Evaluator::new(&compiled.plan, &compiled.parameters);
     for (sample, expected) in inputs.samples().iter().zip(expected.rows()) {
         let input = compiled.plan.encode_input(sample)?;
-        let ring = fixed_point::evaluate(&compiled.plan, &compiled.parameters, &input);
+        let ring = evaluator.logits(&input);
         let logits = compiled.plan.decode_output(&ring);
         let class = |values: &mut dyn Iterator<Item = f32>| {
             values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|best| best.0)

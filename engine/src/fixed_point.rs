@@ -16,91 +16,124 @@
 //!
 //! [`evaluate_range`] gives these intervals for the logits, cut to the bits that the plan guarantees.
 
-use tacit_protocol::plan::{Plan, Shape, Step};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use tacit_protocol::plan::{NodeId, Plan, Shape, Step};
 use tacit_protocol::share::Share;
 use tacit_protocol::steps::local;
 
-use crate::kernels;
+use crate::kernels::LinearKernel;
 use crate::parameters::Parameters;
 use crate::runs::{for_each_run, pool_as_linear};
 
-/// The logits on the ring, their low bits included, for an input on the ring ([`Plan::encode_input`]).
+/// The logits on the ring, their low bits included, for an input on the ring ([`Plan::encode_input`]). For many inputs an
+/// [`Evaluator`] is faster.
 ///
 /// # Panics
 /// If the plan is not valid, the parameters are of another plan, or the input has the wrong length.
 pub fn evaluate(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Vec<u32> {
-    evaluate_nodes(plan, parameters, input).pop().map(|mut logits| std::mem::take(&mut logits.0)).unwrap_or_default()
+    Evaluator::new(plan, parameters).logits(input)
 }
 
-/// The values of all nodes on the ring, for an input as for [`evaluate`]: what the bits of the plan must hold.
-///
-/// # Panics
-/// As [`evaluate`].
-pub fn evaluate_nodes(plan: &Plan, parameters: &Parameters, input: &[u32]) -> Vec<Share> {
-    let mut values: Vec<Share> = Vec::with_capacity(plan.nodes.len());
-    for index in 0..plan.nodes.len() {
-        let value = evaluate_node(plan, parameters, index, &values, input);
-        values.push(value);
+/// A network with its weights brought into the order of the kernels, to be evaluated on many inputs. Holds secrets.
+#[derive(Debug)]
+pub struct Evaluator<'a> {
+    plan: &'a Plan,
+    parameters: &'a Parameters,
+    kernels: BTreeMap<NodeId, LinearKernel>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Prepares all layers.
+    ///
+    /// # Panics
+    /// If the parameters do not fit the plan.
+    pub fn new(plan: &'a Plan, parameters: &'a Parameters) -> Self {
+        Self::of_nodes(plan, parameters, 0..plan.nodes.len())
     }
-    values
-}
 
-/// The value of node `index` from those of the nodes before it.
-pub(crate) fn evaluate_node(
-    plan: &Plan,
-    parameters: &Parameters,
-    index: usize,
-    values: &[Share],
-    input: &[u32],
-) -> Share {
-    let node = &plan.nodes[index];
-    let inputs: Vec<&Share> = node.inputs.iter().map(|input| &values[*input]).collect();
-    let map =
-        |value: fn(u32, u32) -> u32, drop: u32| Share(inputs[0].iter().map(|element| value(*element, drop)).collect());
-    match &node.step {
-        Step::Input => {
-            assert_eq!(input.len(), node.shape.elements(), "elements of the input");
-            Share(input.to_vec())
+    /// Prepares the layers among some nodes, which alone can then be evaluated.
+    pub(crate) fn of_nodes(plan: &'a Plan, parameters: &'a Parameters, nodes: Range<NodeId>) -> Self {
+        let kernel = |node: NodeId| match (&plan.nodes[node].step, parameters.get(node)) {
+            (Step::Linear(linear), Some(parameters)) => Some((node, LinearKernel::new(&linear.shape, parameters))),
+            _ => None,
+        };
+        Self { plan, parameters, kernels: nodes.filter_map(kernel).collect() }
+    }
+
+    /// [`evaluate`].
+    ///
+    /// # Panics
+    /// If the plan is not valid, or the input has the wrong length.
+    pub fn logits(&self, input: &[u32]) -> Vec<u32> {
+        self.values(input).pop().map(|mut logits| std::mem::take(&mut logits.0)).unwrap_or_default()
+    }
+
+    /// The values of all nodes on the ring: what the bits of the plan must hold.
+    ///
+    /// # Panics
+    /// As [`Evaluator::logits`].
+    pub fn values(&self, input: &[u32]) -> Vec<Share> {
+        let mut values: Vec<Share> = Vec::with_capacity(self.plan.nodes.len());
+        for index in 0..self.plan.nodes.len() {
+            values.push(self.value(index, &values, input));
         }
-        Step::Linear(linear) => {
-            let mut accumulators = Share::zeros(node.shape.elements());
-            if let Some(parameters) = parameters.get(index) {
-                kernels::linear(&linear.shape, parameters, inputs[0], &mut accumulators);
+        values
+    }
+
+    /// The value of node `index` from those of the nodes before it.
+    pub(crate) fn value(&self, index: usize, values: &[Share], input: &[u32]) -> Share {
+        let node = &self.plan.nodes[index];
+        let inputs: Vec<&Share> = node.inputs.iter().map(|input| &values[*input]).collect();
+        let map = |value: fn(u32, u32) -> u32, drop: u32| {
+            Share(inputs[0].iter().map(|element| value(*element, drop)).collect())
+        };
+        match &node.step {
+            Step::Input => {
+                assert_eq!(input.len(), node.shape.elements(), "elements of the input");
+                Share(input.to_vec())
             }
-            accumulators
-        }
-        Step::Truncate { drop } => map(truncate, *drop),
-        Step::Square { drop } => map(
-            |element, drop| {
-                let root = truncate(element, drop);
-                root.wrapping_mul(root)
-            },
-            *drop,
-        ),
-        Step::Relu { drop, .. } => map(|element, drop| truncate((element as i32).max(0) as u32, drop), *drop),
-        Step::Maximum { .. } => {
-            let larger = |(first, second): (&u32, &u32)| (*first as i32).max(*second as i32) as u32;
-            Share(inputs[0].iter().zip(inputs[1].iter()).map(larger).collect())
-        }
-        Step::Offset => {
-            let mut value = inputs[0].clone();
-            if let Some(offset) = parameters.offset(index) {
-                offset.add_to(node.shape, &mut value);
+            Step::Linear(_) => {
+                let mut accumulators = Share::zeros(node.shape.elements());
+                if let Some(kernel) = self.kernels.get(&index) {
+                    kernel.apply(inputs[0], &mut accumulators);
+                }
+                accumulators
             }
-            value
-        }
-        Step::Output { .. } => inputs[0].clone(),
-        Step::Class { bits } => map(|element, bits| element & ((1 << bits) - 1), *bits),
-        step @ (Step::SumPool { .. }
-        | Step::Add
-        | Step::Subtract
-        | Step::Multiply { .. }
-        | Step::Concat
-        | Step::Slice { .. }
-        | Step::ShiftLeft { .. }
-        | Step::Reshape) => {
-            let shape = plan.nodes[node.inputs[0]].shape;
-            local::evaluate(step, &inputs, shape, node.shape).unwrap_or_default()
+            Step::Truncate { drop } => map(truncate, *drop),
+            Step::Square { drop } => map(
+                |element, drop| {
+                    let root = truncate(element, drop);
+                    root.wrapping_mul(root)
+                },
+                *drop,
+            ),
+            Step::Relu { drop, .. } => map(|element, drop| truncate((element as i32).max(0) as u32, drop), *drop),
+            Step::Maximum { .. } => {
+                let larger = |(first, second): (&u32, &u32)| (*first as i32).max(*second as i32) as u32;
+                Share(inputs[0].iter().zip(inputs[1].iter()).map(larger).collect())
+            }
+            Step::Offset => {
+                let mut value = inputs[0].clone();
+                if let Some(offset) = self.parameters.offset(index) {
+                    offset.add_to(node.shape, &mut value);
+                }
+                value
+            }
+            Step::Output { .. } => inputs[0].clone(),
+            Step::Class { bits } => map(|element, bits| element & ((1 << bits) - 1), *bits),
+            step @ (Step::SumPool { .. }
+            | Step::Add
+            | Step::Subtract
+            | Step::Multiply { .. }
+            | Step::Concat
+            | Step::Slice { .. }
+            | Step::ShiftLeft { .. }
+            | Step::Reshape) => {
+                let shape = self.plan.nodes[node.inputs[0]].shape;
+                local::evaluate(step, &inputs, shape, node.shape).unwrap_or_default()
+            }
         }
     }
 }

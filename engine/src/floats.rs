@@ -94,3 +94,76 @@ fn product(first: &[f64], second: &[f64]) -> f64 {
     let rest = first_rest.iter().zip(second_rest).map(|(first, second)| first * second).sum::<f64>();
     sums.iter().sum::<f64>() + rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, position by position.
+    fn direct(shape: &LinearShape, weights: &[f64], input: &[f64]) -> Vec<f64> {
+        let (per_group, outputs) = (shape.channels_per_group(), shape.output.channels / shape.groups);
+        let mut result = Vec::new();
+        for channel in 0..shape.output.channels {
+            for i in 0..shape.output.height {
+                for j in 0..shape.output.width {
+                    let mut sum = 0.0;
+                    for c in 0..per_group {
+                        for a in 0..shape.kernel[0] {
+                            for b in 0..shape.kernel[1] {
+                                let y =
+                                    (i * shape.stride[0] + a * shape.dilation[0]) as isize - shape.padding.top as isize;
+                                let x = (j * shape.stride[1] + b * shape.dilation[1]) as isize
+                                    - shape.padding.left as isize;
+                                let inside = (0..shape.input.height as isize).contains(&y)
+                                    && (0..shape.input.width as isize).contains(&x);
+                                if inside {
+                                    let from = channel / outputs * per_group + c;
+                                    let position =
+                                        (from * shape.input.height + y as usize) * shape.input.width + x as usize;
+                                    let weight =
+                                        ((channel * per_group + c) * shape.kernel[0] + a) * shape.kernel[1] + b;
+                                    sum += weights[weight] * input[position];
+                                }
+                            }
+                        }
+                    }
+                    result.push(sum);
+                }
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn layers_equal_their_definition() {
+        for shape in crate::test_support::linear_shapes() {
+            let weights: Vec<f64> = (0..shape.weight_count()).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
+            let input: Vec<f64> = (0..shape.input.elements()).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
+            assert_eq!(apply_linear(&shape, &weights, &input), direct(&shape, &weights, &input), "{shape:?}");
+        }
+    }
+
+    /// Every weight alone, that is every column of the derivative.
+    #[test]
+    fn derivatives_by_inputs_and_weights_are_those_of_the_definition() {
+        for shape in crate::test_support::linear_shapes() {
+            let weights: Vec<f64> = (0..shape.weight_count()).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
+            let input: Vec<f64> = (0..shape.input.elements()).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
+            let gradient: Vec<f64> = (0..shape.output.elements()).map(|i| ((i * 3) % 7) as f64 - 3.0).collect();
+            let weighted = |output: Vec<f64>| output.iter().zip(&gradient).map(|(y, g)| y * g).sum::<f64>();
+            let unit = |length: usize, place: usize| (0..length).map(|i| f64::from(u8::from(i == place))).collect();
+
+            let mut into = vec![2.0; input.len()];
+            pull_back_linear(&shape, &weights, &gradient, &mut into);
+            for (place, found) in into.iter().enumerate() {
+                let unit: Vec<f64> = unit(input.len(), place);
+                assert_eq!(*found, 2.0 + weighted(direct(&shape, &weights, &unit)), "input {place} of {shape:?}");
+            }
+            let derivatives = weight_derivatives(&shape, &input, &gradient);
+            for (place, found) in derivatives.iter().enumerate() {
+                let unit: Vec<f64> = unit(weights.len(), place);
+                assert_eq!(*found, weighted(direct(&shape, &unit, &input)), "weight {place} of {shape:?}");
+            }
+        }
+    }
+}

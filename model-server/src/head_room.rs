@@ -1,8 +1,9 @@
 //! What is left between the values that samples reach and those that a plan has bits for.
 
 use rayon::prelude::*;
+use tacit_engine::CompiledModel;
+use tacit_engine::fixed_point::Evaluator;
 use tacit_engine::quantize::Calibration;
-use tacit_engine::{CompiledModel, fixed_point};
 use tacit_protocol::plan::Node;
 use tacit_protocol::share::Share;
 
@@ -39,11 +40,12 @@ pub(crate) fn bits_left(node: &Node, magnitude: u32) -> f64 {
 /// Holds the integers that calibration samples lead to against the head-room that was asked for. The compiler chooses
 /// scales that leave it to exact values; what rounding adds where scales are very small is seen here.
 pub(crate) fn check(compiled: &CompiledModel, calibration: &Calibration) -> Result<(), TooLittleHeadRoom> {
+    let evaluator = Evaluator::new(&compiled.plan, &compiled.parameters);
     let seen: Vec<Vec<u32>> = calibration
         .samples()
         .par_iter()
         .filter_map(|sample| compiled.plan.encode_input(sample).ok())
-        .map(|input| largest_magnitudes(&fixed_point::evaluate_nodes(&compiled.plan, &compiled.parameters, &input)))
+        .map(|input| largest_magnitudes(&evaluator.values(&input)))
         .collect();
     let asked = compiled.report.head_room_bits;
     for layer in &compiled.report.layers {

@@ -7,7 +7,7 @@ use tacit_protocol::share::Share;
 use tacit_protocol::steps::select::group_widths;
 
 use super::{CompileError, CompileOptions, LayerReport};
-use crate::fixed_point::evaluate_node;
+use crate::fixed_point::Evaluator;
 use crate::graph::FloatLinear;
 use crate::parameters::Parameters;
 use crate::quantize::VALUE_BITS;
@@ -156,12 +156,13 @@ impl Builder<'_> {
         }
         let scale = self.scales.logarithms[self.groups.input].exp2();
         let evaluate = |parameters: &Parameters, shares: &mut [Vec<Share>]| {
+            let evaluator = Evaluator::of_nodes(plan, parameters, id..id + 1);
             shares.par_iter_mut().zip(self.samples).for_each(|(values, sample)| {
                 let input: Vec<u32> = match id {
                     0 => sample.iter().map(|value| (value * scale).round() as i32 as u32).collect(),
                     _ => Vec::new(),
                 };
-                let value = evaluate_node(plan, parameters, id, values, &input);
+                let value = evaluator.value(id, values, &input);
                 values.truncate(id);
                 values.push(value);
             });

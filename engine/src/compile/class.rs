@@ -15,6 +15,8 @@ use crate::parameters::{Parameters, RingBias};
 const COMPARED_BITS: u32 = 24;
 /// Fewest bits of a logit.
 const LEAST_BITS: u32 = 16;
+/// Most bits of values whose maximum a plan takes.
+const MOST_BITS: u32 = 30;
 
 /// Makes a plan that reveals logits one that reveals the class only.
 pub(super) fn reveal_class_only(
@@ -37,6 +39,10 @@ pub(super) fn reveal_class_only(
     if drop > 0 {
         // One bit more than the quotient's, for the error of the truncation.
         tail.push(Step::Truncate { drop }, Shape::vector(classes), -(drop as i32), 1 - drop as i32);
+    }
+    let most_code_bits = MOST_BITS.saturating_sub(tail.node().bits);
+    if code_bits > most_code_bits {
+        return Err(CompileError::TooManyClasses { classes, most: 1 << most_code_bits });
     }
     tail.push(Step::ShiftLeft { amount: code_bits }, Shape::vector(classes), code_bits as i32, code_bits as i32);
     tail.push(Step::Offset, Shape::vector(classes), 0, 0);

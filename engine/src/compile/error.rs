@@ -52,6 +52,16 @@ pub enum CompileError {
     /// A class is to be revealed where there is only one.
     #[error("the network has a single output, so there is no class to reveal; serve its logits")]
     OneClass,
+    /// A class is to be revealed where there are too many for logits and codes to be compared together.
+    #[error(
+        "the network has {classes} outputs, and the class alone can be revealed of at most {most}; serve its logits"
+    )]
+    TooManyClasses {
+        /// Outputs of the network.
+        classes: usize,
+        /// As many as could be compared.
+        most: usize,
+    },
     /// Values overflow.
     #[error(
         "values of the network are not finite numbers for inputs in the given range; check weights and input range"

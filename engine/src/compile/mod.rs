@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{InputSpec, OutputSpec, Plan};
 
-use crate::fixed_point;
+use crate::fixed_point::Evaluator;
 use crate::graph::Graph;
 use crate::merge::merge;
 use crate::parameters::Parameters;
@@ -122,8 +122,8 @@ pub fn compile(
     let skeleton = Skeleton::of_graph(&graph)?;
     let groups = Groups::of_skeleton(&skeleton)?;
     let samples = balancing_samples(&skeleton, calibration, (low, high));
-    let ranges = measure_ranges(&skeleton, calibration, (low, high))?;
     let values: Vec<Vec<Vec<f64>>> = samples.par_iter().map(|sample| skeleton.evaluate(sample)).collect();
+    let ranges = measure_ranges(&skeleton, calibration, &values, (low, high))?;
     let correct_biases = calibration.is_some() && samples.len() >= FEWEST_SAMPLES;
     let sensitivity = Sensitivity::new(&skeleton, &values, correct_biases);
     let weight_bits = if skeleton.compares() { options.weight_bits.clamp(8, 15) } else { 15 };
@@ -210,15 +210,19 @@ fn warn_of_errors(expected: f64, values: &[Vec<Vec<f64>>], warnings: &mut Vec<St
     }
 }
 
+/// Most inputs on which errors are balanced: of that many all values are kept.
+fn balancing_count(skeleton: &Skeleton) -> usize {
+    let elements: usize = skeleton.nodes.iter().map(|node| node.shape.elements()).sum();
+    (MOST_VALUES / elements.max(1)).clamp(2, MOST_SAMPLES)
+}
+
 /// Inputs on which errors are balanced.
 fn balancing_samples(skeleton: &Skeleton, calibration: Option<&Calibration>, range: (f32, f32)) -> Vec<Vec<f64>> {
-    let elements: usize = skeleton.nodes.iter().map(|node| node.shape.elements()).sum();
-    let count = (MOST_VALUES / elements.max(1)).clamp(2, MOST_SAMPLES);
+    let count = balancing_count(skeleton);
     match calibration {
         Some(calibration) => {
             let step = calibration.len().div_ceil(count);
-            let chosen = calibration.samples().iter().step_by(step);
-            chosen.map(|sample| sample.iter().map(|value| f64::from(*value)).collect()).collect()
+            calibration.samples().iter().step_by(step).map(|sample| widened(sample)).collect()
         }
         None => {
             let (low, high) = (f64::from(range.0), f64::from(range.1));
@@ -234,24 +238,22 @@ fn balancing_samples(skeleton: &Skeleton, calibration: Option<&Calibration>, ran
     }
 }
 
+/// Ranges of all values. `balancing` are those of the balancing samples, which are not evaluated again.
 fn measure_ranges(
     skeleton: &Skeleton,
     calibration: Option<&Calibration>,
+    balancing: &[Vec<Vec<f64>>],
     (low, high): (f32, f32),
 ) -> Result<Ranges, CompileError> {
     let ranges = match calibration {
         Some(calibration) => {
-            let seen: Vec<Option<Ranges>> = calibration
-                .samples()
-                .par_chunks(8)
-                .map(|chunk| {
-                    let values = |sample: &Vec<f32>| {
-                        skeleton.evaluate(&sample.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>())
-                    };
-                    let values: Vec<Vec<Vec<f64>>> = chunk.iter().map(values).collect();
-                    Ranges::from_values(skeleton, values.iter())
-                })
-                .collect();
+            let step = calibration.len().div_ceil(balancing_count(skeleton));
+            let others = calibration.samples().par_iter().enumerate().filter(|(index, _)| index % step != 0);
+            let of_other = |(_, sample): (usize, &Vec<f32>)| {
+                Ranges::from_values(skeleton, std::iter::once(&skeleton.evaluate(&widened(sample))))
+            };
+            let mut seen: Vec<Option<Ranges>> = others.map(of_other).collect();
+            seen.push(Ranges::from_values(skeleton, balancing.iter()));
             seen.into_iter().collect::<Option<Vec<Ranges>>>().and_then(Ranges::join)
         }
         None => Ranges::from_intervals(skeleton, f64::from(low), f64::from(high)),
@@ -263,8 +265,13 @@ fn measure_ranges(
     Ok(ranges)
 }
 
+fn widened(sample: &[f32]) -> Vec<f64> {
+    sample.iter().map(|value| f64::from(*value)).collect()
+}
+
 /// Compares the fixed-point logits of the samples with the float ones.
 fn measure(plan: &Plan, parameters: &Parameters, samples: &[Vec<f64>], values: &[Vec<Vec<f64>>]) -> Accuracy {
+    let evaluator = Evaluator::new(plan, parameters);
     let differences: Vec<(f64, f64, bool)> =
         samples
             .par_iter()
@@ -272,7 +279,7 @@ fn measure(plan: &Plan, parameters: &Parameters, samples: &[Vec<f64>], values: &
             .map(|(sample, values)| {
                 let sample: Vec<f32> = sample.iter().map(|value| *value as f32).collect();
                 let Ok(input) = plan.encode_input(&sample) else { return (f64::INFINITY, f64::INFINITY, false) };
-                let logits = plan.decode_output(&fixed_point::evaluate(plan, parameters, &input));
+                let logits = plan.decode_output(&evaluator.logits(&input));
                 let Some(exact) = values.last() else { return (f64::INFINITY, f64::INFINITY, false) };
                 let differences = exact.iter().zip(&logits).map(|(exact, got)| (exact - f64::from(*got)).abs());
                 let (sum, most) = differences.fold((0.0, 0.0f64), |(sum, most), value| (sum + value, most.max(value)));

@@ -31,6 +31,7 @@ fn private_truncation(value: u32, drop: u32, numbers: &mut Numbers) -> u32 {
 /// Private inference with random shares and random errors in the last place of accumulators.
 fn private_logits(model: &CompiledModel, input: &[u32], numbers: &mut Numbers) -> Vec<u32> {
     let plan = &model.plan;
+    let evaluator = Evaluator::new(plan, &model.parameters);
     let mut values: Vec<Share> = Vec::new();
     for (index, node) in plan.nodes.iter().enumerate() {
         let source = node.inputs.first().map(|input| values[*input].clone());
@@ -49,13 +50,13 @@ fn private_logits(model: &CompiledModel, input: &[u32], numbers: &mut Numbers) -
                 client.wrapping_add(server >> drop << drop).wrapping_add((1 << drop) >> 1)
             }),
             Step::Linear(_) => {
-                let mut exact = evaluate_node(plan, &model.parameters, index, &values, input);
+                let mut exact = evaluator.value(index, &values, input);
                 exact.iter_mut().for_each(|element| {
                     *element = element.wrapping_add((numbers.integer() % 3) as u32).wrapping_sub(1);
                 });
                 exact
             }
-            _ => evaluate_node(plan, &model.parameters, index, &values, input),
+            _ => evaluator.value(index, &values, input),
         };
         values.push(value);
     }
@@ -129,7 +130,7 @@ fn every_node_of_a_calibration_sample_stays_in_the_bits_of_the_plan() {
     let model = compiled(5);
     let sample = images(quadratic_network(5).layers[0].shape, 32, 105).swap_remove(7);
     let input = model.plan.encode_input(&sample).unwrap();
-    let values = evaluate_nodes(&model.plan, &model.parameters, &input);
+    let values = Evaluator::new(&model.plan, &model.parameters).values(&input);
     assert_eq!(values.len(), model.plan.nodes.len());
     for (node, value) in model.plan.nodes.iter().zip(&values) {
         assert_eq!(value.len(), node.shape.elements());

@@ -7,6 +7,22 @@
 //! instructions multiply whole elements. Which kernels run is found out at run time.
 //!
 //! Weights are brought into the order of the kernels once, when a model is prepared. Large layers are spread over threads.
+//!
+//! # Why there is no Winograd transform
+//!
+//! `F(2x2, 3x3)` takes 16 products in place of 36, but its kernel transform halves twice, and two is not invertible modulo
+//! `2^32`. With kernels times four, sums have to be known modulo `2^34` before they are divided by four. That is possible
+//! with 32-bit accumulators: weights of 11 bits grow to 15 (up to ninefold), and of an element's 34 bits a lowest digit
+//! small enough that its sums never wrap is taken apart (8 bits for 64 channels); the sums of digits above it may wrap.
+//! But it makes three digits where the direct kernel has two halves: `36 / 16 * 2 / 3 = 1.5` times fewer
+//! multiply-accumulates at most, and none for weights of more than 11 bits. Karatsuba's transform needs no division: 25
+//! products in place of 36 with the same two halves, 1.44 times fewer.
+//!
+//! Against that stand 48 (or 50) sums for 4 outputs, to be joined, stored, loaded and added up, and as many pieces of
+//! transformed input for 4 elements, while the direct kernel runs at 0.9 of the multipliers' peak. Counted in
+//! instructions and bytes through the second-level cache, a convolution of 64 channels to 64 on 32x32 would gain a factor
+//! of 1.1, and one of 16 to 16 would lose: too little for a second layout, where linear layers are a tenth of the online
+//! phase.
 
 mod convolution;
 mod halves;
@@ -24,7 +40,7 @@ use tacit_protocol::plan::LinearShape;
 use crate::parameters::{LinearParameters, RingBias};
 use convolution::Convolution;
 use matrix::Matrix;
-use simd::Instructions;
+pub use simd::Instructions;
 
 /// Multiplications from which on a layer is spread over threads: about 50 microseconds on one.
 const PARALLEL_FROM: usize = 1 << 22;
@@ -51,7 +67,11 @@ impl LinearKernel {
         Self::with(Instructions::detect(), shape, parameters)
     }
 
-    fn with(instructions: Instructions, shape: &LinearShape, parameters: &LinearParameters) -> Self {
+    /// [`LinearKernel::new`] with given instructions.
+    ///
+    /// # Panics
+    /// If the parameters do not fit the shape.
+    pub fn with(instructions: Instructions, shape: &LinearShape, parameters: &LinearParameters) -> Self {
         assert_eq!(parameters.weights.len(), shape.weight_count(), "number of weights");
         assert!(parameters.bias.fits(shape.output), "number of biases");
         let weights = if Matrix::suits(shape, instructions) {
@@ -91,14 +111,6 @@ impl fmt::Debug for LinearKernel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "LinearKernel({:?}, weights redacted)", self.shape)
     }
-}
-
-/// `accumulators = W * share + bias` modulo `2^32`, once: [`LinearKernel`] without keeping it.
-///
-/// # Panics
-/// If a length does not fit the shape.
-pub fn linear(shape: &LinearShape, parameters: &LinearParameters, share: &[u32], accumulators: &mut [u32]) {
-    LinearKernel::new(shape, parameters).apply(share, accumulators);
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The kernels, compiled for each instruction set.
 //!
-//! The kernels are written once, generic over [`Vectors`], and compiled three times: portable, for AVX2 and for AVX-512
-//! with VNNI. Which one runs is found out at run time. A value of a type that implements [`Vectors`] exists only where the
+//! The kernels are written once, generic over [`Vectors`], and compiled four times: portable, for AVX2, for AVX2 with VNNI
+//! and for AVX-512 with VNNI. Which one runs is found out at run time. A value of a type that implements [`Vectors`] exists only where the
 //! processor has its instructions; that is what makes its methods safe to call.
 #![allow(unsafe_code, reason = "loads and stores of vectors, calls of functions compiled for detected instructions")]
 
@@ -90,9 +90,17 @@ macro_rules! vectors {
 
 vectors! {
     /// AVX2: 16 registers.
-    Avx2: __m256i, 8 lanes, 4 rows, splat _mm256_set1_epi32,
+    Avx2: __m256i, 8 lanes, 6 rows, splat _mm256_set1_epi32,
     load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32, down _mm256_srli_epi32,
     add_products |sum, left, right| _mm256_add_epi32(sum, _mm256_madd_epi16(left, right)),
+    odd_from |even, odd| _mm256_blend_epi16::<0b1010_1010>(even, odd)
+}
+
+vectors! {
+    /// AVX2 with VNNI: 16 registers, multiply and add in one instruction.
+    AvxVnni: __m256i, 8 lanes, 6 rows, splat _mm256_set1_epi32,
+    load _mm256_loadu_si256, store _mm256_storeu_si256, add _mm256_add_epi32, shift _mm256_slli_epi32, down _mm256_srli_epi32,
+    add_products |sum, left, right| _mm256_dpwssd_avx_epi32(sum, left, right),
     odd_from |even, odd| _mm256_blend_epi16::<0b1010_1010>(even, odd)
 }
 
@@ -138,7 +146,7 @@ impl<'a> Pieces<'a> {
 
 /// The instruction set that the kernels are compiled for. A value exists only where the processor has it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Instructions(Set);
+pub struct Instructions(Set);
 
 #[derive(Clone, Copy, Debug)]
 enum Set {
@@ -146,13 +154,15 @@ enum Set {
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
+    #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }
 
 impl Instructions {
     /// All that this processor has, the best one first.
-    pub(super) fn available() -> impl Iterator<Item = Self> {
-        let mut sets = [None; 3];
+    pub fn available() -> impl Iterator<Item = Self> {
+        let mut sets = [None; 4];
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f")
@@ -162,10 +172,13 @@ impl Instructions {
                 sets[0] = Some(Set::Avx512(Avx512(())));
             }
             if is_x86_feature_detected!("avx2") {
-                sets[1] = Some(Set::Avx2(Avx2(())));
+                if is_x86_feature_detected!("avxvnni") {
+                    sets[1] = Some(Set::AvxVnni(AvxVnni(())));
+                }
+                sets[2] = Some(Set::Avx2(Avx2(())));
             }
         }
-        sets[2] = Some(Set::Portable(Portable));
+        sets[3] = Some(Set::Portable(Portable));
         sets.into_iter().flatten().map(Self)
     }
 
@@ -174,12 +187,27 @@ impl Instructions {
         Self::available().next().unwrap_or(Self(Set::Portable(Portable)))
     }
 
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni(_) => "AVX-VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(_) => "AVX-512",
+        }
+    }
+
     /// [`Vectors::LANES`] of the set.
     pub(super) fn lanes(self) -> usize {
         match self.0 {
             Set::Portable(_) => Portable::LANES,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(_) => Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni(_) => AvxVnni::LANES,
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(_) => Avx512::LANES,
         }
@@ -191,6 +219,8 @@ impl Instructions {
             Set::Portable(_) => Portable::ROWS,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(_) => Avx2::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Set::AvxVnni(_) => AvxVnni::ROWS,
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(_) => Avx512::ROWS,
         }
@@ -209,6 +239,9 @@ macro_rules! kernels {
                         // SAFETY: the value `simd` exists only where AVX2 was detected.
                         #[cfg(target_arch = "x86_64")]
                         Set::Avx2(simd) => unsafe { avx2::$name(simd, $($argument),*) },
+                        // SAFETY: the value `simd` exists only where AVX2 and AVX-VNNI were detected.
+                        #[cfg(target_arch = "x86_64")]
+                        Set::AvxVnni(simd) => unsafe { avx_vnni::$name(simd, $($argument),*) },
                         // SAFETY: the value `simd` exists only where AVX-512 F, BW and VNNI were detected.
                         #[cfg(target_arch = "x86_64")]
                         Set::Avx512(simd) => unsafe { avx512::$name(simd, $($argument),*) },
@@ -223,6 +256,17 @@ macro_rules! kernels {
             $(
                 #[target_feature(enable = "avx2")]
                 pub(super) fn $name(simd: Avx2, $($argument: $type),*) {
+                    $generic(simd, $($argument),*);
+                }
+            )*
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        mod avx_vnni {
+            use super::*;
+            $(
+                #[target_feature(enable = "avx2,avxvnni")]
+                pub(super) fn $name(simd: AvxVnni, $($argument: $type),*) {
                     $generic(simd, $($argument),*);
                 }
             )*

@@ -53,6 +53,7 @@ pub(super) fn convolve<S: Vectors>(
                 let factors = band.factors(first + tile, pieces);
                 match S::ROWS {
                     8 => write_tile::<S, 8, 1>(simd, factors, position, outputs),
+                    6 => write_tile::<S, 6, 1>(simd, factors, position, outputs),
                     _ => write_tile::<S, 4, 1>(simd, factors, position, outputs),
                 }
             }
@@ -63,6 +64,7 @@ pub(super) fn convolve<S: Vectors>(
         let (outputs, others) = rest_outputs.split_at_mut(layer.tiles[tile].rows);
         rest_outputs = others;
         match (S::ROWS, outputs.len()) {
+            (6, 4) => write_rows::<S, 4, 1>(simd, factors, outputs),
             (8, 4) => write_rows::<S, 4, 2>(simd, factors, outputs),
             (8, 2) => write_rows::<S, 2, 4>(simd, factors, outputs),
             (8, _) => write_rows::<S, 1, 8>(simd, factors, outputs),

@@ -13,18 +13,16 @@
 
 use std::collections::BTreeMap;
 
+use super::QuantizeError;
 use super::objective::{Bits, Limit, Term, error_terms, exponent, limits};
 use super::ranges::Ranges;
 use super::scaling::{Groups, Origin};
 use super::sensitivity::Sensitivity;
 use super::skeleton::{Kind, Skeleton};
 use super::start::starting_drops;
-use super::{QuantizeError, VALUE_BITS};
 
 /// Most bits dropped, so that `2^(drop+1)` is small against the bound on values.
 pub(super) const MOST_DROPPED: u32 = 24;
-/// Bits that a squared value keeps at the start of the search.
-const START_BITS: u32 = 9;
 /// Line searches along each root for each choice of dropped bits.
 const SWEEPS: usize = 4;
 /// Fewest bits dropped from logits in the output step, which hide the last places of the accumulator.
@@ -71,15 +69,7 @@ pub(crate) fn find_scales(
     bits: Bits,
 ) -> Result<Scales, QuantizeError> {
     let search = Search::new(skeleton, groups, ranges, sensitivity, head_room_bits, bits);
-    let start = |node: &super::skeleton::SkeletonNode| match node.kind {
-        Kind::Square => VALUE_BITS.saturating_sub(head_room_bits + START_BITS).min(MOST_DROPPED) as i32,
-        Kind::Truncate => VALUE_BITS.saturating_sub(head_room_bits + START_BITS + 5).clamp(1, MOST_DROPPED) as i32,
-        _ => 0,
-    };
-    let drops: Vec<i32> = match skeleton.compares() {
-        true => starting_drops(skeleton, groups, &search.limits, bits),
-        false => skeleton.nodes.iter().map(start).collect(),
-    };
+    let drops = starting_drops(skeleton, groups, &search.limits, head_room_bits, bits);
     let dropping: Vec<usize> = (0..drops.len()).filter(|id| skeleton.nodes[*id].kind.changes_scale()).collect();
     let mut point = Point { roots: vec![f64::INFINITY; groups.origins.len()], drops };
     let mut fixed = vec![];

@@ -1,8 +1,9 @@
-//! Numbers of dropped bits to start the search from where values are compared.
+//! Numbers of dropped bits to start the search from.
 //!
-//! Node by node each free scale is taken as large as the limits allow, and each step drops as many bits as bring its
-//! value to the bits that are compared. A shift to the left brings a value to the largest scale of the accumulators
-//! that it is added to.
+//! Without comparisons every square and every truncation starts with the same bits kept. Where values are compared the
+//! start has to be nearer to what the limits allow: node by node each free scale is taken as large as they allow, and each
+//! step drops as many bits as bring its value to the bits that are compared. A shift to the left brings a value to the
+//! largest scale of the accumulators that it is added to.
 
 use super::VALUE_BITS;
 use super::objective::{Bits, Limit};
@@ -11,19 +12,41 @@ use super::search::MOST_DROPPED;
 use super::skeleton::{Kind, Skeleton};
 
 /// Bits that a squared value keeps.
-const SQUARED_BITS: f64 = 9.0;
+const SQUARED_BITS: u32 = 9;
+
+/// Bits that a truncated value keeps where nothing is compared.
+const TRUNCATED_BITS: u32 = 14;
 
 /// Passes over the network: a free scale may also be limited by layers that come later.
 const PASSES: usize = 4;
 
 /// Bits dropped by each node (shifts: minus the bits added).
-pub(super) fn starting_drops(skeleton: &Skeleton, groups: &Groups, limits: &[Limit], bits: Bits) -> Vec<i32> {
+pub(super) fn starting_drops(
+    skeleton: &Skeleton,
+    groups: &Groups,
+    limits: &[Limit],
+    head_room_bits: u32,
+    bits: Bits,
+) -> Vec<i32> {
+    if !skeleton.compares() {
+        return skeleton.nodes.iter().map(|node| even_drop(&node.kind, head_room_bits)).collect();
+    }
     let mut drops = vec![0; skeleton.nodes.len()];
     let mut scales: Vec<Option<f64>> = vec![None; groups.origins.len()];
     for _ in 0..PASSES {
         pass(skeleton, groups, limits, bits, &mut scales, &mut drops);
     }
     drops
+}
+
+/// Bits dropped by a node of a network without comparisons.
+fn even_drop(kind: &Kind, head_room_bits: u32) -> i32 {
+    let beyond = |kept: u32| VALUE_BITS.saturating_sub(head_room_bits + kept).min(MOST_DROPPED) as i32;
+    match kind {
+        Kind::Square => beyond(SQUARED_BITS),
+        Kind::Truncate => beyond(TRUNCATED_BITS).max(1),
+        _ => 0,
+    }
 }
 
 /// Sets scales and drops node by node, with those of the pass before where later ones are needed.
@@ -50,7 +73,9 @@ fn pass(
                         Kind::Shift => -((highest - from).floor().clamp(0.0, f64::from(MOST_DROPPED)) as i32),
                         // The limit of a value that is not compared is that of an accumulator.
                         Kind::Truncate => dropped(from - (highest - f64::from(VALUE_BITS) + bits.compared)).max(1),
-                        Kind::Square => dropped(from - (highest / 2.0 - f64::from(VALUE_BITS) / 2.0 + SQUARED_BITS)),
+                        Kind::Square => {
+                            dropped(from - (highest / 2.0 - f64::from(VALUE_BITS) / 2.0 + f64::from(SQUARED_BITS)))
+                        }
                         _ => dropped(from - highest),
                     };
                     f64::from(power) * (from - f64::from(drops[id]))

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use serde::Serialize;
+use tacit_engine::fixed_point::Evaluator;
 use tacit_engine::graph::Graph;
 use tacit_engine::quantize::Calibration;
-use tacit_engine::{CompiledModel, LayerReport, fixed_point};
+use tacit_engine::{CompiledModel, LayerReport};
+use tacit_protocol::plan::Plan;
 
 use crate::head_room::{bits_left, largest_magnitudes, magnitude};
 use crate::load::{self, LoadError};
@@ -76,10 +78,11 @@ pub(super) fn compare(
     let independent = load::samples("--independent", file)?;
     load::check_length("--independent", file, &independent, compiled)?;
     let nothing = vec![0; compiled.plan.nodes.len()];
-    let seen = |sample: &Vec<f32>| observe(graph, compiled, sample, &nothing);
+    let evaluator = Evaluator::new(&compiled.plan, &compiled.parameters);
+    let seen = |sample: &Vec<f32>| observe(graph, &compiled.plan, &evaluator, sample, &nothing);
     let seen: Vec<Observation> = calibration.samples().par_iter().filter_map(seen).collect();
     let seen = largest(&nothing, &seen);
-    let observe = |sample: &Vec<f32>| observe(graph, compiled, sample, &seen);
+    let observe = |sample: &Vec<f32>| observe(graph, &compiled.plan, &evaluator, sample, &seen);
     let observed: Vec<Observation> = independent.samples().par_iter().filter_map(observe).collect();
     Ok(Comparison::new(compiled, independent.len(), &seen, &observed))
 }
@@ -121,11 +124,10 @@ impl Comparison {
 }
 
 /// Evaluates a sample in fixed point and in floats; nothing if it is outside the input range.
-fn observe(graph: &Graph, compiled: &CompiledModel, sample: &[f32], seen: &[u32]) -> Option<Observation> {
-    let plan = &compiled.plan;
+fn observe(graph: &Graph, plan: &Plan, evaluator: &Evaluator<'_>, sample: &[f32], seen: &[u32]) -> Option<Observation> {
     let input = plan.encode_input(sample).ok()?;
     let plain = graph.evaluate(sample).ok()?;
-    let values = fixed_point::evaluate_nodes(plan, &compiled.parameters, &input);
+    let values = evaluator.values(&input);
     let beyond = values.iter().zip(seen).map(|(value, most)| value.iter().filter(|x| magnitude(x) > *most).count());
     let answer = values.last()?;
     let (class, logits) = match plan.decode_class(answer) {

@@ -9,6 +9,7 @@ use crate::test_support::Numbers;
 /// Every value that is compared lies where the comparison is exact.
 fn assert_comparisons_fit(compiled: &CompiledModel, inputs: &[Vec<f32>]) {
     let plan = &compiled.plan;
+    let evaluator = Evaluator::new(plan, &compiled.parameters);
     for sample in inputs {
         let input = plan.encode_input(sample).expect("encodes");
         let mut values: Vec<tacit_protocol::share::Share> = Vec::new();
@@ -26,7 +27,7 @@ fn assert_comparisons_fit(compiled: &CompiledModel, inputs: &[Vec<f32>]) {
                 Step::Truncate { drop } | Step::Square { drop } => signed(0).for_each(|y| check(30, *drop, y)),
                 _ => {}
             }
-            let value = fixed_point::evaluate_node(plan, &compiled.parameters, index, &values, &input);
+            let value = evaluator.value(index, &values, &input);
             values.push(value);
         }
     }
@@ -130,6 +131,17 @@ fn classes_of_any_number_are_found() {
             }
         }
     }
+}
+
+#[test]
+fn as_many_classes_as_can_be_compared_compile_and_more_are_refused_by_name() {
+    let options = CompileOptions { answer: Answer::Class, ..CompileOptions::default() };
+    let result = |classes: usize| {
+        let graph = with_logits(classes, &[0.0]);
+        compile(graph.clone(), Some(&samples(&graph, 1)), &options).map(|_| ())
+    };
+    assert_eq!(result(8192), Ok(()));
+    assert_eq!(result(8193), Err(CompileError::TooManyClasses { classes: 8193, most: 8192 }));
 }
 
 #[test]

@@ -11,8 +11,9 @@ use tacit_protocol::plan::{LinearShape, Shape, Step};
 use tacit_protocol::session::ServerModel;
 
 use super::*;
+use crate::fixed_point;
 use crate::graph::{Bias, FloatLinear, Operator};
-use crate::kernels;
+use crate::kernels::LinearKernel;
 use crate::merge::is_bare_square;
 use crate::prepared::PreparedModel;
 use crate::test_support::{Builder, convolution, images, quadratic_network};
@@ -58,11 +59,12 @@ fn networks_of_convolutions_squares_and_pools_are_accurate() {
 fn no_value_of_the_samples_leaves_the_bits_of_its_node() {
     let graph = quadratic_network(9);
     let compiled = compile(graph.clone(), Some(&samples(&graph, 1)), &CompileOptions::default()).expect("compiles");
+    let evaluator = Evaluator::new(&compiled.plan, &compiled.parameters);
     for sample in images(graph.layers[0].shape, 48, 1) {
         let input = compiled.plan.encode_input(&sample).expect("encodes");
         let mut values = Vec::new();
         for (index, node) in compiled.plan.nodes.iter().enumerate() {
-            let value = fixed_point::evaluate_node(&compiled.plan, &compiled.parameters, index, &values, &input);
+            let value = evaluator.value(index, &values, &input);
             let room = if matches!(node.step, Step::Input) { 0 } else { 1 };
             let limit = (1i64 << (node.bits - 1 - room)) + (1 << 20 >> (31 - node.bits));
             assert!(value.iter().all(|value| i64::from(*value as i32).abs() <= limit), "node {index}");
@@ -248,7 +250,8 @@ fn prepared_models_compute_the_linear_steps_and_refuse_foreign_parameters() {
         let share: Vec<u32> = (0..linear.shape.input.elements() as u32).map(|i| i.wrapping_mul(0x9E37_79B9)).collect();
         let (mut got, mut expected) = (vec![0; node.shape.elements()], vec![0; node.shape.elements()]);
         model.linear(id, &share, &mut got);
-        kernels::linear(&linear.shape, compiled.parameters.get(id).expect("parameters"), &share, &mut expected);
+        let parameters = compiled.parameters.get(id).expect("parameters");
+        LinearKernel::new(&linear.shape, parameters).apply(&share, &mut expected);
         assert_eq!(got, expected);
     }
     let text = format!("{:?} {:?}", model, compiled.parameters);
