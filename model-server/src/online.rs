@@ -12,7 +12,7 @@ use crate::connection::Peer;
 use crate::error::ServiceError;
 use crate::preprocess::StoredSession;
 use crate::service::{Service, admit};
-use crate::workers::Lane;
+use crate::workers::{Lane, run_brief};
 
 /// The `Online` call on the wire.
 pub(crate) type OnlineCall = Call<pb::OnlineRequest, pb::OnlineResponse>;
@@ -62,8 +62,7 @@ async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceErro
     call.span().record("model", model.name());
 
     let prepared = model.prepared();
-    let start = move || session.start(prepared);
-    let (started, time) = service.workers.run(Lane::Online, start).await?;
+    let (started, time) = run_brief(|| session.start(prepared))?;
     call.computed(time);
     let mut machine = started?;
 
@@ -71,11 +70,13 @@ async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceErro
         let Some(request) = call.receive::<OnlineRequest>().await? else {
             return Err(ServiceError::EndedEarly);
         };
+        let is_brief = machine.is_brief();
         let job = move || {
             let answers = machine.handle(request);
             (machine, answers)
         };
-        let ((returned, answers), time) = service.workers.run(Lane::Online, job).await?;
+        let ((returned, answers), time) =
+            if is_brief { run_brief(job)? } else { service.workers.run(Lane::Online, job).await? };
         machine = returned;
         call.computed(time);
         call.send(answers?).await?;

@@ -29,6 +29,7 @@ mod preprocess_server;
 #[cfg(test)]
 mod tests;
 mod transfers;
+mod work;
 
 pub use error::{Blame, SessionError};
 pub use message::{

@@ -7,6 +7,7 @@ use super::error::SessionError;
 use super::layout::SessionLayout;
 use super::message::{MessageKind, OnlineRequest, OnlineResponse};
 use super::model::ServerModel;
+use super::work::server_is_brief;
 use crate::plan::{NodeId, PlanDigest, Step};
 use crate::share::Share;
 use crate::steps::select::{SelectProgress, SelectServer};
@@ -150,6 +151,12 @@ impl OnlineServer {
     /// Whether the logits were sent.
     pub fn is_finished(&self) -> bool {
         self.node == self.values.len()
+    }
+
+    /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited, so that it
+    /// does no harm where nothing may block. Follows from the plan alone.
+    pub fn is_brief(&self) -> bool {
+        server_is_brief(self.model.plan(), self.node, self.round + 1 >= self.layout.rounds(self.node))
     }
 
     /// Computes up to the next message.
