@@ -17,6 +17,10 @@ use crate::model::Model;
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// Largest piece of a message that the server may send at once: with HTTP/2's default of 16 KiB one message would be read
+/// and written in up to 64 steps.
+const FRAME_SIZE: u32 = 256 * 1024;
+
 /// How a [`Client`] behaves.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -89,6 +93,7 @@ impl ClientBuilder {
             .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_SIZE)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
             .connect()

@@ -1,16 +1,17 @@
-//! Moves messages between a stream and a phase that computes on a thread of its own.
+//! Moves messages between a stream and a phase.
 //!
 //! ```text
-//! network --- tonic stream ---> bounded queue ---> phase (blocking thread) ---> queue ---> network
+//! network --- tonic stream ---> phase ---> queue ---> network
 //! ```
 //!
-//! Reading goes on while the phase computes. The queue towards the network has no bound of its own, so that a
-//! phase never waits for a server that waits for the phase: what is in it is bounded by the sessions that the
-//! protocol keeps in flight.
+//! All of it is one task. The phase computes there if what it has to compute is brief, so that a message is answered without
+//! waking another thread; otherwise on a thread that may block, while the task reads ahead. The queue towards the network
+//! has no bound of its own, so that a phase never waits for a server that waits for the phase: what is in it is bounded by
+//! the sessions that the protocol keeps in flight.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -25,128 +26,136 @@ use crate::phases::{Advance, Phase};
 /// Messages of the server that wait for the phase: at most 1 MiB each.
 const INBOUND_MESSAGES: usize = 8;
 
-/// Runs a phase to its end. `start` runs on the phase's thread; `call` opens the stream.
+/// Runs a phase to its end. `start` makes the phase and its first messages, which is brief if `starts_briefly`; then `call`
+/// opens the stream. `timeout` is how long the server may stay silent while it is waited for.
 ///
-/// Dropping the future ends the call, and the phase's thread as soon as it has finished its current computation.
+/// Dropping the future ends the call; a computation that has begun elsewhere is still finished.
 pub(crate) async fn run<P, Start, Call, Answer>(
     start: Start,
+    starts_briefly: bool,
     call: Call,
     timeout: Duration,
 ) -> Result<P::Output, ClientError>
 where
-    P: Phase,
+    P: Phase + Send + 'static,
     Start: FnOnce() -> Result<(P, Vec<P::Request>), ClientError> + Send + 'static,
-    Call: FnOnce(UnboundedReceiverStream<P::Request>) -> Answer,
+    Call: FnOnce(UnboundedReceiverStream<P::Request>) -> Answer + Send + 'static,
     Answer: Future<Output = Result<Response<Streaming<P::Response>>, Status>> + Send + 'static,
 {
-    let (requests, outbound) = mpsc::unbounded_channel();
-    let (inbound, responses) = mpsc::channel(INBOUND_MESSAGES);
-    let computing = Arc::new(AtomicBool::new(true));
-    let busy = computing.clone();
-    let span = tracing::Span::current();
-    let mut phase =
-        tokio::task::spawn_blocking(move || span.in_scope(|| compute::<P, _>(start, &requests, responses, &busy)));
-    let answer = call(UnboundedReceiverStream::new(outbound));
-    let task = tokio::spawn(read(answer, inbound, timeout, computing).in_current_span());
-    let mut reader = Reader { task, detached: false };
-    tokio::select! {
-        result = &mut phase => match result.map_err(|_| ClientError::Aborted)? {
-            Ok(output) => {
-                reader.let_finish();
-                Ok(output)
-            }
-            // Why the call ended is known where it is read.
-            Err(ClientError::Closed) => reader.ended().await.and(Err(ClientError::Closed)),
-            Err(error) => Err(error),
-        },
-        ended = reader.ended() => {
-            ended?;
-            phase.await.map_err(|_| ClientError::Aborted)?
-        }
+    // On the runtime's threads, where the connection is served too, whatever thread polls this future.
+    let task = tokio::spawn(follow(start, starts_briefly, call, timeout).in_current_span());
+    AbortOnDrop(task).ended().await
+}
+
+/// A task that ends when this is dropped.
+struct AbortOnDrop<T>(JoinHandle<Result<T, ClientError>>);
+
+impl<T> AbortOnDrop<T> {
+    async fn ended(&mut self) -> Result<T, ClientError> {
+        (&mut self.0).await.map_err(|_| ClientError::Aborted)?
     }
 }
 
-/// The task that reads the stream; ends with the call.
-struct Reader {
-    task: JoinHandle<Result<(), ClientError>>,
-    detached: bool,
-}
-
-impl Reader {
-    async fn ended(&mut self) -> Result<(), ClientError> {
-        (&mut self.task).await.map_err(|_| ClientError::Aborted)?
-    }
-
-    /// The phase is complete and the request side closed: the server ends the stream, which need not be reset.
-    fn let_finish(&mut self) {
-        self.detached = true;
-    }
-}
-
-impl Drop for Reader {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
-        if !self.detached {
-            self.task.abort();
-        }
+        self.0.abort();
     }
 }
 
-async fn read<T>(
-    answer: impl Future<Output = Result<Response<Streaming<T>>, Status>>,
-    inbound: mpsc::Sender<T>,
-    timeout: Duration,
-    computing: Arc<AtomicBool>,
-) -> Result<(), ClientError> {
-    let mut stream = patient(answer, timeout, &computing).await??.into_inner();
-    while let Some(message) = patient(stream.message(), timeout, &computing).await?? {
-        if inbound.send(message).await.is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Waits for the server; the time that this side spends computing does not count.
-async fn patient<T>(
-    waiting: impl Future<Output = T>,
-    timeout: Duration,
-    computing: &AtomicBool,
-) -> Result<T, ClientError> {
-    tokio::pin!(waiting);
-    loop {
-        if let Ok(value) = tokio::time::timeout(timeout, &mut waiting).await {
-            return Ok(value);
-        }
-        if !computing.load(Ordering::Relaxed) {
-            return Err(ClientError::Timeout(timeout));
-        }
-    }
-}
-
-/// The phase's thread.
-fn compute<P, Start>(
+async fn follow<P, Start, Call, Answer>(
     start: Start,
-    requests: &mpsc::UnboundedSender<P::Request>,
-    mut responses: mpsc::Receiver<P::Response>,
-    computing: &AtomicBool,
+    starts_briefly: bool,
+    call: Call,
+    timeout: Duration,
 ) -> Result<P::Output, ClientError>
 where
-    P: Phase,
-    Start: FnOnce() -> Result<(P, Vec<P::Request>), ClientError>,
+    P: Phase + Send + 'static,
+    Start: FnOnce() -> Result<(P, Vec<P::Request>), ClientError> + Send + 'static,
+    Call: FnOnce(UnboundedReceiverStream<P::Request>) -> Answer,
+    Answer: Future<Output = Result<Response<Streaming<P::Response>>, Status>>,
 {
-    let (mut phase, first) = start()?;
-    // A closed queue means that the call has ended; why it did is known where it is read.
+    let (mut phase, first) = compute(starts_briefly, start, pending()).await??;
+    let (requests, outbound) = mpsc::unbounded_channel();
+    // They are there before the call is, so that they leave together with its headers. A closed queue means that the call
+    // has ended; why it did is known where it is read.
     let send = |messages: Vec<P::Request>| {
-        messages.into_iter().try_for_each(|message| requests.send(message)).map_err(|_| ClientError::Closed)
+        messages.into_iter().for_each(|message| drop(requests.send(message)));
     };
-    send(first)?;
+    send(first);
+    let answer = tokio::time::timeout(timeout, call(UnboundedReceiverStream::new(outbound))).await;
+    let stream = answer.map_err(|_| ClientError::Timeout(timeout))??.into_inner();
+    let mut inbound = Inbound { stream, waiting: VecDeque::new(), has_ended: false };
     loop {
-        computing.store(false, Ordering::Relaxed);
-        let response = responses.blocking_recv().ok_or(ClientError::Closed)?;
-        computing.store(true, Ordering::Relaxed);
-        match phase.handle(response)? {
-            Advance::Continue(messages) => send(messages)?,
-            Advance::Finished(output) => return Ok(output),
+        let response = inbound.next(timeout).await?;
+        let is_brief = phase.is_brief();
+        let handle = move || {
+            let advance = phase.handle(response);
+            (phase, advance)
+        };
+        let (returned, advance) = compute(is_brief, handle, inbound.read_ahead()).await?;
+        phase = returned;
+        match advance? {
+            Advance::Continue(messages) => send(messages),
+            Advance::Finished(output) => {
+                tokio::spawn(tokio::time::timeout(timeout, inbound.finish()));
+                return Ok(output);
+            }
         }
+    }
+}
+
+/// Computes on this thread if that `is_brief`. Otherwise elsewhere, and polls `meanwhile`, whose failure ends the wait.
+async fn compute<T: Send + 'static>(
+    is_brief: bool,
+    job: impl FnOnce() -> T + Send + 'static,
+    meanwhile: impl Future<Output = ClientError>,
+) -> Result<T, ClientError> {
+    if is_brief {
+        return catch_unwind(AssertUnwindSafe(job)).map_err(|_| ClientError::Aborted);
+    }
+    let span = tracing::Span::current();
+    let mut computed = tokio::task::spawn_blocking(move || span.in_scope(job));
+    tokio::select! {
+        result = &mut computed => result.map_err(|_| ClientError::Aborted),
+        error = meanwhile => Err(error),
+    }
+}
+
+/// What the server sends.
+struct Inbound<T> {
+    stream: Streaming<T>,
+    /// Read ahead, at most [`INBOUND_MESSAGES`].
+    waiting: VecDeque<T>,
+    has_ended: bool,
+}
+
+impl<T> Inbound<T> {
+    /// The next message.
+    async fn next(&mut self, timeout: Duration) -> Result<T, ClientError> {
+        if let Some(message) = self.waiting.pop_front() {
+            return Ok(message);
+        }
+        if self.has_ended {
+            return Err(ClientError::Closed);
+        }
+        let message = tokio::time::timeout(timeout, self.stream.message()).await;
+        message.map_err(|_| ClientError::Timeout(timeout))??.ok_or(ClientError::Closed)
+    }
+
+    /// Reads until enough messages wait, and then waits for ever. Ends only by a failure of the call.
+    async fn read_ahead(&mut self) -> ClientError {
+        while !self.has_ended && self.waiting.len() < INBOUND_MESSAGES {
+            match self.stream.message().await {
+                Ok(Some(message)) => self.waiting.push_back(message),
+                Ok(None) => self.has_ended = true,
+                Err(status) => return status.into(),
+            }
+        }
+        pending().await
+    }
+
+    /// The phase is complete and the request side closed: waits until the server ends the stream, which need not be reset.
+    async fn finish(mut self) {
+        while let Ok(Some(_)) = self.stream.message().await {}
     }
 }

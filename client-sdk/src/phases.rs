@@ -23,6 +23,9 @@ pub(crate) trait Phase: Sized {
     /// What the phase is for.
     type Output: Send + 'static;
 
+    /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited.
+    fn is_brief(&self) -> bool;
+
     /// Takes one message of the server.
     fn handle(&mut self, response: Self::Response) -> Result<Advance<Self>, ClientError>;
 }
@@ -67,6 +70,10 @@ impl<S: FnMut(ClientSession)> Phase for Preprocessing<S> {
     type Response = pb::PreprocessResponse;
     type Output = PhaseStatistics;
 
+    fn is_brief(&self) -> bool {
+        false
+    }
+
     fn handle(&mut self, response: pb::PreprocessResponse) -> Result<Advance<Self>, ClientError> {
         let response = self.meter.received(response)?;
         let progress = self.meter.time(Work::Transfers, || self.machine.handle(response))?;
@@ -103,6 +110,10 @@ impl Phase for Online {
     type Response = pb::OnlineResponse;
     /// The logits or the code of the class on the ring, and what they cost.
     type Output = (Vec<u32>, PhaseStatistics);
+
+    fn is_brief(&self) -> bool {
+        self.machine.is_brief()
+    }
 
     fn handle(&mut self, response: pb::OnlineResponse) -> Result<Advance<Self>, ClientError> {
         let response = self.meter.received(response)?;

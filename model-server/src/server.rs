@@ -30,6 +30,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 2 * MESSAGE_BYTES as u32;
 /// Bytes that a client may send ahead on all calls of a connection.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// Largest piece of a message that a client may send at once: with HTTP/2's default of 16 KiB one message would be read
+/// and written in up to 64 steps.
+const FRAME_SIZE: u32 = 256 * 1024;
 /// Largest metadata of a call, in bytes.
 const HEADER_BYTES: u32 = 16 * 1024;
 /// Time that last answers have to leave after the calls have ended.
@@ -195,6 +198,7 @@ impl Server {
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME_SIZE)
             .max_concurrent_streams(service.limits.calls_per_connection)
             .http2_max_header_list_size(HEADER_BYTES)
             .add_routes(routes)

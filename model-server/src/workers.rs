@@ -5,6 +5,9 @@
 //! operating system divides the processors between the lanes. Within a lane jobs start in the order in which
 //! they came. A stream has one job at a time, so streams take turns. On Linux the preprocessing threads also run
 //! at a lower priority: while both lanes have work, an inference gets about nine tenths of a processor.
+//!
+//! What is known to take only some tens of microseconds is computed where it is asked for ([`run_brief`]): to hand it to
+//! another thread and to wait for that would take longer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -80,6 +83,17 @@ impl Workers {
             Lane::Online => self.online.run(job).await,
         }
     }
+}
+
+/// Runs `job` at once on the calling thread, which it blocks: for computations of some tens of microseconds. Gives the result
+/// and how long it took.
+///
+/// # Errors
+/// [`WorkerError::Panicked`] if `job` panicked.
+pub fn run_brief<R>(job: impl FnOnce() -> R) -> Result<(R, Duration), WorkerError> {
+    let started = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(job));
+    result.map(|value| (value, started.elapsed())).map_err(|_| WorkerError::Panicked)
 }
 
 impl LaneWorkers {
@@ -178,6 +192,14 @@ mod tests {
             assert_eq!(result.map(|_: ((), _)| ()), Err(WorkerError::Panicked));
         }
         assert_eq!(workers.run(Lane::Online, || 5).await.unwrap().0, 5);
+    }
+
+    #[test]
+    fn brief_jobs_stay_on_their_thread_and_may_panic() {
+        let here = std::thread::current().id();
+        assert_eq!(run_brief(|| std::thread::current().id()).unwrap().0, here);
+        let result = run_brief(|| panic!("a defect"));
+        assert_eq!(result.map(|_: ((), _)| ()), Err(WorkerError::Panicked));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,3 +14,4 @@ pub mod share;
 pub mod steps;
 #[cfg(test)]
 mod uniformity;
+mod wiped;

@@ -1,12 +1,27 @@
 //! Additive shares over the ring `Z_{2^32}`.
 
+use crate::wiped::wipe;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// One party's additive share of a tensor, elements in row-major order. Wiped on drop, redacted in `Debug`.
 ///
 /// A value `y` in two's complement is `client + server mod 2^32`.
-#[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Share(pub Vec<u32>);
+
+impl Zeroize for Share {
+    fn zeroize(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Share {}
 
 impl Share {
     /// A share of `length` zeros.

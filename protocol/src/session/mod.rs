@@ -17,6 +17,7 @@
 //! ```
 
 mod assembly;
+mod brief;
 mod error;
 mod in_flight;
 mod layout;

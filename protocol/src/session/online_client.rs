@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
+use super::brief::client_is_brief;
 use super::error::SessionError;
 use super::layout::SessionLayout;
 use super::message::{Message, MessageKind, OnlineRequest, OnlineResponse, SessionId};
@@ -54,6 +55,11 @@ impl ClientSession {
         self.lifetime_seconds
     }
 
+    /// Whether [`start`](Self::start) takes only some tens of microseconds.
+    pub fn is_brief(&self) -> bool {
+        client_is_brief(&self.plan, 0)
+    }
+
     /// Uses the session up: gives the first messages for `input` ([`Plan::encode_input`]).
     ///
     /// # Errors
@@ -97,6 +103,13 @@ pub enum OnlineProgress {
 }
 
 impl OnlineClient {
+    /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited, so that it
+    /// does no harm where nothing may block. Follows from the plan alone.
+    pub fn is_brief(&self) -> bool {
+        let waits = |node: &NodeId| self.session.steps.get(*node).is_none_or(Option::is_some);
+        (self.node..).find(waits).is_none_or(|node| client_is_brief(&self.session.plan, node))
+    }
+
     /// Takes one message of the server.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
+use super::brief::server_is_brief;
 use super::error::SessionError;
 use super::layout::SessionLayout;
 use super::message::{MessageKind, OnlineRequest, OnlineResponse};
@@ -166,6 +167,12 @@ impl OnlineServer {
     /// Whether the logits were sent.
     pub fn is_finished(&self) -> bool {
         self.node == self.values.len()
+    }
+
+    /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited, so that it
+    /// does no harm where nothing may block. Follows from the plan alone.
+    pub fn is_brief(&self) -> bool {
+        server_is_brief(self.model.plan(), self.node, self.round + 1 >= self.layout.rounds(self.node))
     }
 
     /// Computes up to the next message.

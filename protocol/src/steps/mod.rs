@@ -45,6 +45,15 @@ fn random_bits(seed: &Seed, count: usize) -> Zeroizing<Vec<u64>> {
     Zeroizing::new(words.collect())
 }
 
+/// Appends ring elements, little-endian.
+fn append(elements: impl ExactSizeIterator<Item = u32>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + 4 * elements.len(), 0);
+    for (bytes, element) in out[start..].as_chunks_mut::<4>().0.iter_mut().zip(elements) {
+        *bytes = element.to_le_bytes();
+    }
+}
+
 /// One bit of a packed bit vector.
 fn bit(words: &[u64], index: usize) -> u32 {
     (words[index / 64] >> (index % 64)) as u32 & 1

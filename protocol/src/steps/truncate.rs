@@ -11,8 +11,8 @@
 //! The next mask `r'` becomes the client's share of the result.
 
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
-use super::{OFFSET, bit, dropping_offset, shift_left};
-use crate::bits::{pack, packed_len};
+use super::{OFFSET, append, dropping_offset, shift_left};
+use crate::bits::packed_len;
 use crate::ot::{ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
 use crate::random::Seed;
 use crate::share::Share;
@@ -83,11 +83,12 @@ impl TruncateClient {
     /// Answers the server's online message, which has the length of [`TruncateLayout::opening_len`].
     pub fn answer(&self, opening: &[u8]) -> Vec<u8> {
         let mut result = Vec::with_capacity(self.layout.result_len());
-        for (index, constant) in self.constant.iter().enumerate() {
+        let elements = self.constant.iter().enumerate().map(|(index, constant)| {
             let flip = u32::from(opening[index / 8] >> (index % 8)) & 1;
             let wrapped = shift_left(self.wrap.share(index, flip), 32 - self.layout.drop);
-            result.extend_from_slice(&constant.wrapping_add(wrapped).to_le_bytes());
-        }
+            constant.wrapping_add(wrapped)
+        });
+        append(elements, &mut result);
         result
     }
 }
@@ -139,7 +140,7 @@ impl TruncateServer {
         });
         let results = Share(results.collect());
         let mut opening = Vec::with_capacity(self.layout.opening_len());
-        pack((0..self.layout.elements).map(|index| u64::from(bit(&flips, index))), 1, &mut opening);
+        opening.extend(flips.iter().flat_map(|word| word.to_le_bytes()).take(self.layout.opening_len()));
         (opening, results)
     }
 

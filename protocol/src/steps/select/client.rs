@@ -4,21 +4,22 @@ use super::evaluation::Evaluation;
 use super::layout::SelectLayout;
 use super::planes::{self, BLOCK};
 use super::product::Selector;
-use super::tables::{self, CHUNK};
+use super::tables::{self, CHUNK, SERIAL};
 use super::tree::{Node, Triples};
 use crate::bits::{packed_len, unpack};
 use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, SenderPads};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ClientBitProduct;
-use crate::steps::{random_bits, shift_left};
+use crate::steps::{append, random_bits, shift_left};
+use crate::wiped::Wiped;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 /// The client after preprocessing.
 pub struct SelectClient {
     evaluation: Evaluation,
-    tables: Zeroizing<Vec<u8>>,
+    tables: Wiped<u8>,
     /// The top compared bits of its share, in blocks.
     tops: Zeroizing<Vec<u64>>,
     /// Its share of the value but for the wrap-around term.
@@ -60,7 +61,7 @@ impl SelectClient {
 
         let own_rows = message.len();
         message.resize(own_rows + layout.leaf_corrections_len(), 0);
-        let mut tables = Zeroizing::new(vec![0; layout.tables_len()]);
+        let mut tables = Wiped::from(vec![0; layout.tables_len()]);
         let transfers = (sender, first_server_transfer, rows);
         let (pads, first) = share_tables(&layout, share, transfers, &mut message[own_rows..], &mut tables)?;
 
@@ -99,9 +100,8 @@ impl SelectClient {
         }
         self.evaluation.answer(round.saturating_mul(2), &mut theirs, &mut out);
         if round == self.evaluation.layout.rounds() - 1 {
-            for (selected, addend) in self.evaluation.selected.iter().zip(self.addend.iter()) {
-                out.extend_from_slice(&selected.wrapping_add(*addend).to_le_bytes());
-            }
+            let selected = self.evaluation.selected.iter().zip(self.addend.iter());
+            append(selected.map(|(selected, addend)| selected.wrapping_add(*addend)), &mut out);
         }
         out
     }
@@ -112,22 +112,28 @@ impl SelectClient {
         let (elements, groups, window) = (layout.elements, layout.groups.len(), layout.window());
         let masked = planes::take_bytes(theirs, layout.leaf_opening_len());
         let mut nodes = Zeroizing::new(vec![Node::default(); groups * elements.div_ceil(BLOCK)]);
-        nodes
-            .par_chunks_mut(groups * CHUNK / BLOCK)
-            .zip(self.tables.par_chunks(CHUNK / 8 * layout.table_bits()))
-            .zip(masked.par_chunks(packed_len(CHUNK, window)))
-            .enumerate()
-            .for_each(|(chunk, ((nodes, tables), masked))| {
-                let count = CHUNK.min(elements - chunk * CHUNK);
-                tables::look_up(layout, tables, unpack(masked, count, window), nodes);
-            });
+        if elements <= SERIAL {
+            tables::look_up(layout, &self.tables, unpack(masked, elements, window), &mut nodes);
+        } else {
+            nodes
+                .par_chunks_mut(groups * CHUNK / BLOCK)
+                .zip(self.tables.par_chunks(CHUNK / 8 * layout.table_bits()))
+                .zip(masked.par_chunks(packed_len(CHUNK, window)))
+                .enumerate()
+                .for_each(|(chunk, ((nodes, tables), masked))| {
+                    let count = CHUNK.min(elements - chunk * CHUNK);
+                    tables::look_up(layout, tables, unpack(masked, count, window), nodes);
+                });
+        }
         let mut values = std::mem::take(&mut self.values);
         if let Some(wrap) = &self.wrap {
-            let flips = planes::take_bytes(theirs, packed_len(elements, 1));
-            let flips = unpack(flips, elements, 1);
-            for (index, (value, flip)) in values.iter_mut().zip(flips).enumerate() {
-                let wrapped = wrap.share(index, flip as u32);
-                *value = value.wrapping_add(shift_left(wrapped, 32 - layout.ignored));
+            let mut flips = planes::take_bytes(theirs, packed_len(elements, 1));
+            for (block, values) in values.chunks_mut(BLOCK).enumerate() {
+                let flips = planes::take(&mut flips, values.len());
+                for (index, value) in values.iter_mut().enumerate() {
+                    let wrapped = wrap.share(block * BLOCK + index, (flips >> index) as u32 & 1);
+                    *value = value.wrapping_add(shift_left(wrapped, 32 - layout.ignored));
+                }
             }
         }
         self.evaluation.begin(nodes, std::mem::take(&mut self.tops), values);

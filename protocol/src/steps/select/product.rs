@@ -50,11 +50,16 @@ impl Selector {
         for (block, (bits, choices)) in bits.iter().zip(self.choices.iter()).enumerate() {
             planes::write(bits ^ choices, planes::count(block, values.len()), out);
         }
-        let blocks = values.chunks(BLOCK).zip(self.difference.chunks(BLOCK)).zip(bits);
-        for ((values, differences), bits) in blocks {
-            for ((value, difference), negate) in values.iter().zip(differences).zip(masks(*bits)) {
-                let value = negated(*value, negate).wrapping_sub(*difference);
-                out.extend_from_slice(&value.to_le_bytes());
+        let start = out.len();
+        out.resize(start + 4 * values.len(), 0);
+        let opened = out[start..].as_chunks_mut::<4>().0.chunks_mut(BLOCK);
+        for (((opened, values), differences), bits) in
+            opened.zip(values.chunks(BLOCK)).zip(self.difference.chunks(BLOCK)).zip(bits)
+        {
+            for (((opened, value), difference), negate) in
+                opened.iter_mut().zip(values).zip(differences).zip(masks(*bits))
+            {
+                *opened = negated(*value, negate).wrapping_sub(*difference).to_le_bytes();
             }
         }
     }
@@ -71,8 +76,9 @@ impl Selector {
             let (zero, chosen) = (&self.zero[range.clone()], &self.chosen[range.clone()]);
             let own = products.iter_mut().zip(&values[range.clone()]).zip(zero.iter().zip(chosen)).zip(corrections);
             let flips = masks(planes::take(&mut flips, range.len()));
-            let bits = masks(*bits).zip(masks(*choices)).zip(flips);
-            for ((((product, value), (zero, chosen)), correction), ((bit, choice), flip)) in own.zip(bits) {
+            let (bits, choices) = (masks(*bits), masks(*choices));
+            let bits = bits.iter().zip(&choices).zip(&flips);
+            for ((((product, value), (zero, chosen)), correction), ((&bit, &choice), &flip)) in own.zip(bits) {
                 // Both alone, the other's bit e = 0 times D, and e = 1.
                 let local = value & bit;
                 let offered = (negated(*value, bit) & flip).wrapping_add(negated(*zero, !flip));
@@ -88,9 +94,23 @@ impl Selector {
     }
 }
 
-/// All ones for each one among the bits, from the lowest.
-fn masks(bits: u64) -> impl Iterator<Item = u32> {
-    (0..BLOCK).map(move |index| ((bits >> index) as u32 & 1).wrapping_neg())
+/// All ones for each one among the bits, from the lowest. The comparison with constants becomes vector instructions.
+fn masks(bits: u64) -> [u32; BLOCK] {
+    const BITS: [u32; BLOCK] = {
+        let mut bits = [0; BLOCK];
+        let mut index = 0;
+        while index < BLOCK {
+            bits[index] = 1 << (index % 32);
+            index += 1;
+        }
+        bits
+    };
+    let halves = [bits as u32, (bits >> 32) as u32];
+    let mut masks = BITS;
+    for (masks, half) in masks.chunks_exact_mut(BLOCK / 2).zip(halves) {
+        masks.iter_mut().for_each(|mask| *mask = u32::from(*mask & half == 0).wrapping_sub(1));
+    }
+    masks
 }
 
 /// `-value` where `mask` is all ones, `value` where it is zero.

@@ -4,14 +4,15 @@ use super::evaluation::Evaluation;
 use super::layout::{SelectLayout, Selection};
 use super::planes::{self, BLOCK};
 use super::product::Selector;
-use super::tables::{self, CHUNK};
+use super::tables::{self, CHUNK, SERIAL};
 use super::tree::{Node, Triples};
-use crate::bits::{BitReader, BitWriter, pack, packed_len};
+use crate::bits::{BitReader, BitWriter, packed_len};
 use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ServerBitProduct;
 use crate::steps::{low_bits, random_bits, shift_left};
+use crate::wiped::Wiped;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -19,9 +20,9 @@ use zeroize::Zeroizing;
 pub struct SelectServerPending {
     layout: SelectLayout,
     /// Random masks of the windows, packed.
-    masks: Zeroizing<Vec<u8>>,
+    masks: Wiped<u8>,
     /// As much of the leaves' pads as there will be corrections.
-    leaf_pads: Zeroizing<Vec<u8>>,
+    leaf_pads: Wiped<u8>,
     triples: Triples,
     selector: Selector,
     /// Choices and pads of the wrap-around product.
@@ -41,7 +42,7 @@ impl SelectServerPending {
         let elements = layout.elements;
         let choices = random_bits(seed, layout.server_transfers());
         let mut rows = vec![0; layout.server_correlations_len()];
-        let mut leaf_pads = Zeroizing::new(vec![0; layout.leaf_corrections_len()]);
+        let mut leaf_pads = Wiped::from(vec![0; layout.leaf_corrections_len()]);
         let transfers = (receiver, first_server_transfer, choices.as_slice());
         let (pads, rest) = choose_masks(&layout, transfers, &mut rows, &mut leaf_pads);
 
@@ -52,7 +53,7 @@ impl SelectServerPending {
         let masks = leaves.flat_map(|(first, count)| {
             planes::read(&choices, first, count).to_le_bytes().into_iter().take(count.div_ceil(8))
         });
-        let masks = Zeroizing::new(masks.collect());
+        let masks = Wiped::from(masks.collect::<Vec<u8>>());
         let joined = layout.leaf_transfers() + elements * layout.joins();
         let (join_pads, rest) = pads.chosen[rest..].split_at(elements * layout.joins());
         let (selector_pads, wrap_pads) = rest.split_at(elements);
@@ -85,7 +86,7 @@ impl SelectServerPending {
         let triples = triples.complete(&pads, 0);
         let selector = selector.complete(&pads, layout.elements * layout.joins());
 
-        let mut tables = Zeroizing::new(vec![0; layout.tables_len()]);
+        let mut tables = Wiped::from(vec![0; layout.tables_len()]);
         let correction_chunk = CHUNK / 8 * layout.correction_bits();
         tables
             .par_chunks_mut(CHUNK / 8 * layout.table_bits())
@@ -138,8 +139,8 @@ fn choose_masks(
 /// The server after preprocessing.
 pub struct SelectServer {
     evaluation: Evaluation,
-    tables: Zeroizing<Vec<u8>>,
-    masks: Zeroizing<Vec<u8>>,
+    tables: Wiped<u8>,
+    masks: Wiped<u8>,
     wrap: Option<ServerBitProduct>,
     addend: Option<Share>,
 }
@@ -173,14 +174,17 @@ impl SelectServer {
         };
         if let Some(wrap) = &self.wrap {
             let turn = shift_left(1, 32 - layout.ignored);
-            let flips = values.iter_mut().enumerate().map(|(index, value)| {
-                let (flip, wrapped) = wrap.open(index, 1 - (*value >> 31));
-                *value = (*value >> layout.ignored)
-                    .wrapping_sub(turn)
-                    .wrapping_add(shift_left(wrapped, 32 - layout.ignored));
-                u64::from(flip)
-            });
-            pack(flips, 1, &mut message);
+            for (block, values) in values.chunks_mut(BLOCK).enumerate() {
+                let mut flips = 0;
+                for (index, value) in values.iter_mut().enumerate() {
+                    let (flip, wrapped) = wrap.open(block * BLOCK + index, 1 - (*value >> 31));
+                    *value = (*value >> layout.ignored)
+                        .wrapping_sub(turn)
+                        .wrapping_add(shift_left(wrapped, 32 - layout.ignored));
+                    flips |= u64::from(flip) << index;
+                }
+                planes::write(flips, values.len(), &mut message);
+            }
         }
         self.evaluation.begin(nodes, tops, values);
         self.evaluation.open(1, &mut message);
@@ -193,23 +197,30 @@ impl SelectServer {
         let (groups, window) = (layout.groups.len(), layout.window());
         let mut nodes = Zeroizing::new(vec![Node::default(); groups * layout.elements.div_ceil(BLOCK)]);
         message.resize(layout.leaf_opening_len(), 0);
-        let chunk = packed_len(CHUNK, window);
-        nodes
-            .par_chunks_mut(groups * CHUNK / BLOCK)
-            .zip(self.tables.par_chunks(CHUNK / 8 * layout.table_bits()))
-            .zip(self.masks.par_chunks(chunk).zip(message.par_chunks_mut(chunk)))
-            .zip(shifted.par_chunks(CHUNK))
-            .for_each(|(((nodes, tables), (masks, message)), shifted)| {
-                let (mut masks, mut opened) = (BitReader::new(masks), BitWriter::new(message));
-                let masked = shifted.iter().map(|own| {
-                    let bits = own >> layout.ignored & low_bits(window);
-                    let masked = u64::from(bits) ^ masks.read(window);
-                    opened.write(masked, window);
-                    masked
-                });
-                tables::look_up(layout, tables, masked, nodes);
-                opened.finish();
+        let look_up = |nodes: &mut [Node], tables: &[u8], masks: &[u8], message: &mut [u8], shifted: &[u32]| {
+            let (mut masks, mut opened) = (BitReader::new(masks), BitWriter::new(message));
+            let masked = shifted.iter().map(|own| {
+                let bits = own >> layout.ignored & low_bits(window);
+                let masked = u64::from(bits) ^ masks.read(window);
+                opened.write(masked, window);
+                masked
             });
+            tables::look_up(layout, tables, masked, nodes);
+            opened.finish();
+        };
+        if layout.elements <= SERIAL {
+            look_up(&mut nodes, &self.tables, &self.masks, message, shifted);
+        } else {
+            let chunk = packed_len(CHUNK, window);
+            nodes
+                .par_chunks_mut(groups * CHUNK / BLOCK)
+                .zip(self.tables.par_chunks(CHUNK / 8 * layout.table_bits()))
+                .zip(self.masks.par_chunks(chunk).zip(message.par_chunks_mut(chunk)))
+                .zip(shifted.par_chunks(CHUNK))
+                .for_each(|(((nodes, tables), (masks, message)), shifted)| {
+                    look_up(nodes, tables, masks, message, shifted);
+                });
+        }
         nodes
     }
 

@@ -11,6 +11,9 @@ use crate::steps::low_bits;
 /// Elements that are worked on in one piece: whole transfer blocks, and whole bytes of everything that is packed.
 pub(super) const CHUNK: usize = 2048;
 
+/// Most elements that are looked up on one thread: to wake others would take longer.
+pub(super) const SERIAL: usize = 4 * CHUNK;
+
 /// Positions whose bit `j` is 0, for each `j`.
 const POSITIONS: [u64; 6] = [
     0x5555_5555_5555_5555,
