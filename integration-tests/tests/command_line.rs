@@ -1,4 +1,4 @@
-//! The two programs as a user starts them: `model-server serve`, `tacit models`, `tacit infer`.
+//! The two programs as a user starts them: `model-server serve`, `tacit models`, `tacit infer`, `tacit bench`.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
 
@@ -182,4 +182,26 @@ fn unusable_networks_are_refused_with_a_reason() {
             assert!(error.contains(name) && !error.contains("panicked"), "{name}: {error}");
         }
     }
+}
+
+#[test]
+fn a_bundled_network_is_measured_from_one_command() {
+    let (network, calibration) = (models("m4_cryptonets_square.onnx"), models("digits_calibration.npz"));
+    let network = ["bench", "--onnx", network.to_str().unwrap(), "--calibration", calibration.to_str().unwrap()];
+    let few = ["--runs", "2", "--batch", "2", "--held", "3", "--clients", "2", "--inferences", "8", "--threads", "1"];
+    let figures = json(&tacit(&[&network[..], &few, &["--json", "--", "--comparison-round-trips", "3"]].concat()));
+    assert_eq!(figures["file"], "m4_cryptonets_square.onnx");
+    for phase in ["preprocessing", "preprocessing_batch", "online", "first_online"] {
+        let times = &figures[phase]["time_by_kind"];
+        let total = |side: &str| -> f64 {
+            times[side].as_object().unwrap().values().map(|seconds| seconds.as_f64().unwrap()).sum()
+        };
+        let elapsed = times["elapsed"].as_f64().unwrap();
+        assert!(0.0 < total("client") && total("client") <= elapsed, "{phase}: {times}");
+        assert!(0.0 < total("server") && total("server") <= elapsed, "{phase}: {times}");
+    }
+    let memory = &figures["memory"];
+    assert_eq!(memory["held"], 3);
+    assert_eq!(memory["server_held"].as_u64() > Some(0), cfg!(target_os = "linux"), "{memory}");
+    assert_eq!(figures["throughput"][0]["inferences"], 8);
 }
