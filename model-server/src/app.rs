@@ -43,8 +43,9 @@ fn fail(error: &(dyn Error + 'static)) -> ExitCode {
 fn serve(arguments: ServeArguments) -> Result<(), Box<dyn Error>> {
     let config = arguments.into_config()?;
     let mut builder = Server::builder().limits(config.limits);
+    let mut weight_memory = config.weight_memory;
     for source in &config.models {
-        builder = builder.model(source.name.as_str(), load::model(source)?);
+        builder = builder.model(source.name.as_str(), load::model(source, &mut weight_memory)?);
     }
     Runtime::new()?.block_on(async {
         let server = builder.bind(config.listen).await?;
