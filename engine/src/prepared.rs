@@ -1,5 +1,6 @@
 //! A compiled model made ready to be served: kernels transformed for preprocessing, weights for the online phase.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,15 @@ impl PreparedModel {
     /// If the plan is not valid, a linear node has no fitting parameters, or the noise bound of a layer's real weights does
     /// not hold; the error names the node.
     pub fn new(compiled: &CompiledModel) -> Result<Self, CompileError> {
+        Self::with_memory(compiled, usize::MAX)
+    }
+
+    /// As [`Self::new`], with at most `memory` bytes of transforms for preprocessing: those that save most time for each
+    /// byte. The others are computed for every session.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_memory(compiled: &CompiledModel, memory: usize) -> Result<Self, CompileError> {
         let plan = Arc::clone(&compiled.plan);
         plan.validate()?;
         let linears: Vec<(NodeId, &LinearPlan)> = plan
@@ -50,15 +60,22 @@ impl PreparedModel {
             let constants = compiled.parameters.offset(node).filter(|constants| constants.fits(offset.shape));
             offsets.insert(node, constants.ok_or(CompileError::Parameters { node })?.clone());
         }
+        let memory = divide(&linears, memory);
         let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
             let parameters = fitting(&compiled.parameters, *node, linear)?;
             let failed = |source| CompileError::Packing { layer: format!("node {node} of the plan"), source };
-            let preprocessing = PreparedLinear::new(linear, &parameters.weights).map_err(failed)?;
+            let memory = memory.get(node).copied().unwrap_or(0);
+            let preprocessing = PreparedLinear::with_memory(linear, &parameters.weights, memory).map_err(failed)?;
             Ok((*node, Linear { preprocessing, online: LinearKernel::new(&linear.shape, parameters) }))
         };
         let linears: BTreeMap<NodeId, Linear> = linears.par_iter().map(prepare).collect::<Result<_, CompileError>>()?;
         let digest = plan.digest();
         Ok(Self { plan, digest, linears, offsets })
+    }
+
+    /// Memory held by transforms for preprocessing, in bytes.
+    pub fn transforms_bytes(&self) -> usize {
+        self.linears.values().map(|linear| linear.preprocessing.held_bytes()).sum()
     }
 
     /// Memory held by weights and transformed kernels, in bytes.
@@ -67,6 +84,28 @@ impl PreparedModel {
         let offsets: usize = self.offsets.values().map(|offset| 4 * offset.len()).sum();
         offsets + self.linears.values().map(linear).sum::<usize>()
     }
+}
+
+/// Memory that transforms of all linear layers of a valid plan would take, in bytes.
+pub fn transforms_bytes(plan: &Plan) -> usize {
+    let linear = |step: &Step| match step {
+        Step::Linear(linear) => PreparedLinear::transforms_bytes(linear),
+        _ => 0,
+    };
+    plan.nodes.iter().map(|node| linear(&node.step)).sum()
+}
+
+/// Divides memory for transforms among layers: first to those that would otherwise repeat theirs most often in a session.
+fn divide(linears: &[(NodeId, &LinearPlan)], memory: usize) -> BTreeMap<NodeId, usize> {
+    let mut order = linears.to_vec();
+    order.sort_by_key(|(_, linear)| Reverse(PreparedLinear::transforms_per_response(linear)));
+    let mut left = memory;
+    let share = |(node, linear): (NodeId, &LinearPlan)| {
+        let share = PreparedLinear::transforms_bytes(linear).min(left);
+        left -= share;
+        (node, share)
+    };
+    order.into_iter().map(share).collect()
 }
 
 /// The parameters of a linear node if they have its sizes.

@@ -44,8 +44,9 @@ fn serve(arguments: ServeArguments) -> Result<(), Box<dyn Error>> {
     let config = arguments.into_config()?;
     let threads = config.limits.threads;
     let mut builder = Server::builder().limits(config.limits);
+    let mut weight_memory = config.weight_memory;
     for source in &config.models {
-        builder = builder.model(source.name.as_str(), load::model(source)?);
+        builder = builder.model(source.name.as_str(), load::model(source, &mut weight_memory)?);
     }
     // What moves messages takes no more threads than what computes.
     let runtime = runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tacit_engine::graph::Graph;
-use tacit_engine::prepared::PreparedModel;
+use tacit_engine::prepared::{PreparedModel, transforms_bytes};
 use tacit_engine::quantize::Calibration;
 use tacit_engine::{CompileError, CompileOptions, CompiledModel, compile, onnx};
 use tacit_protocol::session::ServerModel;
@@ -85,21 +85,28 @@ pub(crate) fn compile_graph(
     compile(graph, samples, options).map_err(LoadError::new("--model", network))
 }
 
-/// Loads a model: reads, compiles, transforms the weights and checks the noise bounds.
+/// Loads a model: reads, compiles, transforms the weights and checks the noise bounds. Takes what transforms it holds from
+/// `weight_memory`, in bytes.
 ///
 /// # Errors
 /// As for [`compile_files`], or if the noise bound of a layer does not hold.
 #[tracing::instrument(name = "load", skip_all, fields(model = %source.name))]
-pub fn model(source: &ModelSource) -> Result<Arc<dyn ServerModel>, LoadError> {
+pub fn model(source: &ModelSource, weight_memory: &mut usize) -> Result<Arc<dyn ServerModel>, LoadError> {
     let started = Instant::now();
     let compiled = compile_files(&source.network, source.calibration.as_deref(), &source.options)?;
     let compile_seconds = started.elapsed().as_secs_f64();
-    let prepared = PreparedModel::new(&compiled).map_err(LoadError::new("--model", &source.network))?;
+    let prepared =
+        PreparedModel::with_memory(&compiled, *weight_memory).map_err(LoadError::new("--model", &source.network))?;
+    let held = prepared.transforms_bytes();
+    *weight_memory = weight_memory.saturating_sub(held);
     for warning in &compiled.report.warnings {
         tracing::warn!("{warning}");
     }
     tracing::info!(
         steps = compiled.plan.nodes.len(),
+        transforms_held_bytes = held,
+        transforms_bytes = transforms_bytes(&compiled.plan),
+        memory_bytes = prepared.memory_bytes(),
         compile_seconds,
         seconds = started.elapsed().as_secs_f64(),
         "model loaded"

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 
 use divan::Bencher;
 use tacit_protocol::he::{
-    ClientBackend, ClientEngine, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey, choose_packing,
+    ClientBackend, ClientEngine, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
+    choose_packing,
 };
 use tacit_protocol::plan::{LinearPlan, LinearShape, Padding, Shape};
 use tacit_protocol::random::Seed;
-use tacit_protocol::steps::linear::{client_encrypt, server_respond};
+use tacit_protocol::steps::linear::{client_encrypt, server_respond_together};
 
 fn main() {
     divan::main();
@@ -60,7 +61,8 @@ fn decrypt_one_polynomial(bencher: Bencher, case: &str) {
 
 struct Layer {
     name: &'static str,
-    prepared: PreparedLinear,
+    held: PreparedLinear,
+    made: PreparedLinear,
     key: PreparedPublicKey,
     upload: Vec<u8>,
 }
@@ -80,6 +82,8 @@ static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
     let shapes = [
         ("convolution 3x3, 64 to 64, 32x32", convolution([64, 64], 32, 3, 1)),
         ("convolution 5x5, 16 to 16, 12x12", convolution([16, 16], 12, 5, 0)),
+        ("convolution 1x1, 64 to 256, 56x56", convolution([64, 256], 56, 1, 0)),
+        ("convolution 3x3, 16 to 16, 32x32", convolution([16, 16], 32, 3, 1)),
         ("fully connected, 2048 to 1001", LinearShape::fully_connected(2048, 1001)),
     ];
     let layer = |(name, shape): (&'static str, LinearShape)| {
@@ -90,14 +94,38 @@ static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
         let key = PreparedPublicKey::new(&engine.public_key().expect("system randomness")).expect("a sound key");
         let mask = Seed::random().expect("system randomness").uniform_u32(shape.input.elements());
         let upload = client_encrypt(&*engine, &plan, &mask).expect("a mask of the right length");
-        Layer { name, prepared: PreparedLinear::new(&plan, &weights).expect("8-bit weights fit"), key, upload }
+        let prepare = |memory: usize| PreparedLinear::with_memory(&plan, &weights, memory).expect("8-bit weights fit");
+        Layer { name, held: prepare(usize::MAX), made: prepare(0), key, upload }
     };
     shapes.into_iter().map(layer).collect()
 });
 
-#[divan::bench(args = LAYERS.iter().map(|layer| layer.name).collect::<Vec<_>>())]
-fn respond(bencher: Bencher, name: &str) {
+/// A layer, the uploads that are answered together, and threads.
+fn responses() -> Vec<String> {
+    let names = LAYERS.iter().map(|layer| layer.name);
+    let ways = ["1 upload, 1 thread", "1 upload, 2 threads", "4 uploads, 1 thread", "4 uploads, 2 threads"];
+    names.flat_map(|name| ways.map(|way| format!("{name}: {way}"))).collect()
+}
+
+/// With all transforms of kernels held.
+#[divan::bench(args = responses())]
+fn respond(bencher: Bencher, case: &str) {
+    respond_with(bencher, case, |layer| &layer.held);
+}
+
+/// With kernels transformed for each response.
+#[divan::bench(args = responses())]
+fn respond_without_memory(bencher: Bencher, case: &str) {
+    respond_with(bencher, case, |layer| &layer.made);
+}
+
+fn respond_with(bencher: Bencher, case: &str, prepared: fn(&Layer) -> &PreparedLinear) {
+    let (name, way) = case.split_once(": ").expect("a case of this bench");
     let layer = LAYERS.iter().find(|layer| layer.name == name).expect("a layer of this bench");
     let seed = Seed::random().expect("system randomness");
-    bencher.bench(|| server_respond(&layer.prepared, &layer.key, &layer.upload, &seed));
+    let request = LinearRequest { public_key: &layer.key, upload: &layer.upload, seed: &seed };
+    let requests = vec![request; if way.starts_with('4') { 4 } else { 1 }];
+    let threads = if way.contains("2 threads") { 2 } else { 1 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    bencher.bench(|| pool.install(|| server_respond_together(prepared(layer), &requests)));
 }

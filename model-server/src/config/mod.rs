@@ -18,7 +18,7 @@ mod values;
 
 pub use compile::{CompileArguments, InputRange, NamedRange};
 pub use values::NamedFile;
-use values::{byte_count, check_file, listen_address};
+use values::{byte_count, byte_count_or_none, check_file, listen_address};
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +100,11 @@ pub struct ServeArguments {
     /// Memory for prepared sessions in bytes, or with a unit: KB, MB, GB, KiB, MiB, GiB.
     #[arg(long, env = "TACIT_SESSION_MEMORY", value_name = "BYTES", default_value = "1GiB", value_parser = byte_count)]
     pub session_memory: usize,
+    /// Memory for transformed weights of all models together, in bytes or with a unit; models take it in the order given.
+    /// What does not fit is transformed for every session, which costs time; 0 holds none.
+    #[arg(long, env = "TACIT_WEIGHT_MEMORY", value_name = "BYTES", default_value = "512MiB",
+          value_parser = byte_count_or_none)]
+    pub weight_memory: usize,
     /// Most sessions that one Preprocess call prepares.
     #[arg(long, env = "TACIT_SESSIONS_PER_CALL", value_name = "N", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -183,6 +188,8 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// What to serve, each name once.
     pub models: Vec<ModelSource>,
+    /// Bytes for transformed weights of all models together.
+    pub weight_memory: usize,
     /// Bounds and times.
     pub limits: Limits,
 }
@@ -212,6 +219,7 @@ impl ServeArguments {
         Ok(ServeConfig {
             listen: self.listen,
             models,
+            weight_memory: self.weight_memory,
             limits: Limits {
                 threads: self.threads.map_or(defaults.threads, NonZeroUsize::get),
                 session_lifetime: Duration::from_secs(self.session_lifetime),

@@ -43,6 +43,8 @@ fn a_whole_command_line_is_read() {
         "60",
         "--session-memory",
         "256MB",
+        "--weight-memory",
+        "2 MiB",
         "--grace-period",
         "0",
         "--report-times",
@@ -55,6 +57,7 @@ fn a_whole_command_line_is_read() {
     assert_eq!(config.limits.threads, 3);
     assert_eq!(config.limits.session_lifetime, Duration::from_secs(60));
     assert_eq!(config.limits.session_memory, 256_000_000);
+    assert_eq!(config.weight_memory, 2 << 20);
     assert_eq!(config.limits.grace_period, Duration::ZERO);
     assert!(config.limits.report_times);
     assert!(config.models.iter().all(|model| model.options == CompileOptions::default()));
@@ -146,6 +149,7 @@ fn errors_name_the_flag() {
         (&["--model", &a, "--session-memory", "0"], "--session-memory"),
         (&["--model", &a, "--session-memory", "12 parsecs"], "--session-memory"),
         (&["--model", &a, "--session-memory", "99999999999GiB"], "--session-memory"),
+        (&["--model", &a, "--weight-memory", "much"], "--weight-memory"),
         (&["--model", &a, "--sessions-per-call", "1025"], "--sessions-per-call"),
         (&["--model", &a, "--class-only", "b"], "--class-only: there is no model of the name \"b\""),
         (&["--model", &a, "--class-only", "a;a"], "--class-only: the name \"a\" is given twice"),
@@ -178,6 +182,8 @@ fn byte_counts_have_units() {
     assert_eq!(byte_count("4096"), Ok(4096));
     assert_eq!(byte_count("2 MiB"), Ok(2 << 20));
     assert_eq!(byte_count("3GB"), Ok(3_000_000_000));
+    assert_eq!(byte_count_or_none("0"), Ok(0));
+    assert!(byte_count("0").is_err());
     assert!(byte_count("MB").is_err());
     assert!(byte_count("-1").is_err());
 }

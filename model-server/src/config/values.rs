@@ -57,8 +57,16 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "expected ADDR:PORT, for example 127.0.0.1:7600".to_owned())
 }
 
-/// Bytes, with an optional decimal or binary unit.
+/// Bytes, more than none, with an optional decimal or binary unit.
 pub(super) fn byte_count(text: &str) -> Result<usize, String> {
+    match byte_count_or_none(text)? {
+        0 => Err("must be more than 0".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Bytes, with an optional decimal or binary unit.
+pub(super) fn byte_count_or_none(text: &str) -> Result<usize, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let unit: usize = match unit.trim() {
@@ -72,9 +80,5 @@ pub(super) fn byte_count(text: &str) -> Result<usize, String> {
         other => return Err(format!("unknown unit {other:?}; use KB, MB, GB, KiB, MiB or GiB")),
     };
     let number: usize = number.parse().map_err(|_| "expected a whole number, for example 256MB".to_owned())?;
-    match number.checked_mul(unit) {
-        Some(0) => Err("must be more than 0".to_owned()),
-        Some(bytes) => Ok(bytes),
-        None => Err("too large".to_owned()),
-    }
+    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
 }

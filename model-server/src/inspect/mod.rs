@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use tacit_engine::CompileReport;
+use tacit_engine::prepared::transforms_bytes;
 use tacit_protocol::plan::{Axis, LinearPlan, Node, OutputFunction, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
@@ -23,6 +24,8 @@ struct Inspection<'a> {
     output: Output<'a>,
     steps: Vec<StepLine>,
     report: &'a CompileReport,
+    /// What transforms of all weights take if `serve` holds them.
+    transforms_bytes: usize,
     prediction: Prediction,
     #[serde(skip_serializing_if = "Option::is_none")]
     independent: Option<Comparison>,
@@ -136,6 +139,7 @@ impl<'a> Inspection<'a> {
             },
             steps: plan.nodes.iter().map(StepLine::new).collect(),
             report,
+            transforms_bytes: transforms_bytes(plan),
             prediction: Prediction {
                 setup: (&prediction.setup).into(),
                 preprocessing: (&prediction.preprocessing).into(),
@@ -246,6 +250,8 @@ impl Display for Inspection<'_> {
             writeln!(formatter, "{}", line.trim_end())?;
         }
         writeln!(formatter, "\n{}", self.report.to_string().trim_end())?;
+        let megabytes = self.transforms_bytes as f64 / 1e6;
+        writeln!(formatter, "\ntransformed weights: {megabytes:.1} MB where `serve --weight-memory` allows")?;
         writeln!(formatter, "\nexpected traffic     client sends   client receives   round trips   transfers")?;
         let phases = [
             ("set-up, once", &self.prediction.setup),

@@ -16,42 +16,53 @@ use crate::plan::{LinearPlan, Packing};
 /// coefficients are its consecutive 64-bit little-endian words. `concrete-core` expands its seeds in this way, so its
 /// seeded ciphertexts have the same form.
 pub fn expand_masks(seed: &[u8; SEED_BYTES], parameters: ParameterSet, count: usize) -> Vec<u64> {
-    const BATCH: usize = 64;
-    let cipher = Aes128::new(&Array(*seed));
-    let words = count * parameters.dimension();
-    // The word before the first is cut off the front in the end: it would need the byte that is left out.
-    let mut masks = Vec::with_capacity(words + 2 * BATCH + 1);
-    let mut blocks = [Array([0u8; 16]); BATCH];
-    let mut counter = 0u128;
-    // The seven bytes of the word that goes on in the next block.
-    let mut pending = 0;
-    while masks.len() < words + 1 {
-        for block in &mut blocks {
-            block.0 = counter.to_le_bytes();
-            counter += 1;
-        }
-        cipher.encrypt_blocks(&mut blocks);
-        for block in &blocks {
-            let block = u128::from_le_bytes(block.0);
-            masks.extend([pending | (block as u64) << 56, (block >> 8) as u64]);
-            pending = (block >> 72) as u64;
+    let mut masks = vec![0; count * parameters.dimension()];
+    MaskStream::new(seed).read(0, &mut masks);
+    masks
+}
+
+/// The stream of mask coefficients of one seed.
+struct MaskStream(Aes128);
+
+impl MaskStream {
+    fn new(seed: &[u8; SEED_BYTES]) -> Self {
+        Self(Aes128::new(&Array(*seed)))
+    }
+
+    /// The coefficients from `first`, an even number, on.
+    fn read(&self, first: usize, coefficients: &mut [u64]) {
+        /// Blocks that are encrypted at a time, of which the last one is encrypted again as the first of the next.
+        const BLOCKS: usize = 65;
+        let mut blocks = [Array([0u8; 16]); BLOCKS];
+        let counters = (first as u128 / 2..).step_by(BLOCKS - 1);
+        for (coefficients, counter) in coefficients.chunks_mut(2 * (BLOCKS - 1)).zip(counters) {
+            for (block, counter) in blocks.iter_mut().zip(counter..) {
+                block.0 = counter.to_le_bytes();
+            }
+            self.0.encrypt_blocks(&mut blocks);
+            for (pair, blocks) in coefficients.chunks_mut(2).zip(blocks.windows(2)) {
+                let [block, next] = [0, 1].map(|index: usize| u128::from_le_bytes(blocks[index].0));
+                let words = [(block >> 8) as u64, (block >> 72) as u64 | (next as u64) << 56];
+                pair.iter_mut().zip(words).for_each(|(coefficient, word)| *coefficient = word);
+            }
         }
     }
-    masks.remove(0);
-    masks.truncate(words);
-    masks
 }
 
 /// Bytes of a linear step's upload and of its response.
 pub fn message_lengths(linear: &LinearPlan) -> (usize, usize) {
     let geometry = Geometry::new(linear);
-    let Packing { parameters, upload_bits, response_mask_bits, response_body_bits, .. } = linear.packing;
+    let Packing { parameters, upload_bits, .. } = linear.packing;
     let upload = SEED_BYTES + geometry.input_ciphertexts() * packed_len(parameters.dimension(), upload_bits);
-    let mask = packed_len(parameters.dimension(), response_mask_bits);
-    let response = (0..geometry.output_ciphertexts())
-        .map(|index| mask + packed_len(geometry.output_count(index), response_body_bits))
-        .sum();
+    let response = (0..geometry.output_ciphertexts()).map(|index| response_length(linear, &geometry, index)).sum();
     (upload, response)
+}
+
+/// Bytes of one ciphertext of a response: its mask, and the outputs that it holds.
+pub(super) fn response_length(linear: &LinearPlan, geometry: &Geometry, index: usize) -> usize {
+    let Packing { parameters, response_mask_bits, response_body_bits, .. } = linear.packing;
+    packed_len(parameters.dimension(), response_mask_bits)
+        + packed_len(geometry.output_count(index), response_body_bits)
 }
 
 /// The top `bits` bits of a coefficient, rounded.
@@ -81,18 +92,37 @@ pub(crate) fn write_bodies(seed: &[u8; SEED_BYTES], bodies: &[Vec<u64>], linear:
     message
 }
 
-/// Masks and bodies of an upload, one after the other.
-pub(crate) fn read_bodies(linear: &LinearPlan, message: &[u8]) -> Result<(Vec<u64>, Vec<u64>), HeError> {
-    let expected = message_lengths(linear).0;
-    let (Some((seed, bytes)), true) = (message.split_first_chunk::<SEED_BYTES>(), message.len() == expected) else {
-        return Err(HeError::Length { what: "the encrypted masks", expected, got: message.len() });
-    };
-    let Packing { parameters, upload_bits, .. } = linear.packing;
-    let dimension = parameters.dimension();
-    let chunks = bytes.chunks_exact(packed_len(dimension, upload_bits));
-    let masks = expand_masks(seed, parameters, chunks.len());
-    let bodies = chunks.flat_map(|chunk| read_coefficients(chunk, dimension, upload_bits)).collect();
-    Ok((masks, bodies))
+/// The ciphertexts of an upload, read one by one.
+pub(crate) struct Upload<'a> {
+    masks: MaskStream,
+    bodies: &'a [u8],
+    dimension: usize,
+    bits: u32,
+}
+
+impl<'a> Upload<'a> {
+    /// Checks the length of a linear step's upload.
+    pub(crate) fn new(linear: &LinearPlan, message: &'a [u8]) -> Result<Self, HeError> {
+        let expected = message_lengths(linear).0;
+        let (Some((seed, bodies)), true) = (message.split_first_chunk::<SEED_BYTES>(), message.len() == expected)
+        else {
+            return Err(HeError::Length { what: "the encrypted masks", expected, got: message.len() });
+        };
+        let Packing { parameters, upload_bits, .. } = linear.packing;
+        Ok(Self { masks: MaskStream::new(seed), bodies, dimension: parameters.dimension(), bits: upload_bits })
+    }
+
+    /// The mask of a ciphertext.
+    pub(crate) fn read_mask(&self, ciphertext: usize, mask: &mut [u64]) {
+        self.masks.read(ciphertext * self.dimension, mask);
+    }
+
+    /// The body of a ciphertext.
+    pub(crate) fn read_body(&self, ciphertext: usize, body: &mut [u64]) {
+        let length = packed_len(self.dimension, self.bits);
+        let coefficients = read_coefficients(&self.bodies[ciphertext * length..], self.dimension, self.bits);
+        body.iter_mut().zip(coefficients).for_each(|(place, coefficient)| *place = coefficient);
+    }
 }
 
 /// Mask and body of a ciphertext.

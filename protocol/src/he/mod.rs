@@ -10,6 +10,7 @@
 //! decrypt (engine)            <-- W r - s --
 //! ```
 
+mod bundle;
 mod ciphertext;
 #[cfg(feature = "concrete-core")]
 mod concrete;
@@ -17,10 +18,13 @@ mod engine;
 mod error;
 mod evaluate;
 mod gaussian;
+mod kernels;
 mod keys;
 mod noise;
 mod packing;
 mod params;
+mod products;
+mod public_key;
 mod ring;
 mod search;
 mod transform;
@@ -33,11 +37,12 @@ pub use ciphertext::{expand_masks, message_lengths};
 pub use concrete::ConcreteBackend;
 pub use engine::{ClientBackend, ClientEngine, Encrypted, NativeBackend};
 pub use error::HeError;
-pub use evaluate::{PreparedLinear, PreparedPublicKey};
+pub use evaluate::{LinearRequest, LinearResponse, PreparedLinear};
 pub use keys::{PublicKey, SEED_BYTES, public_key_len};
 pub use noise::{NoiseReport, noise_report};
 pub use packing::check_packing;
 pub use params::ParameterSet;
+pub use public_key::PreparedPublicKey;
 pub use search::choose_packing;
 
 pub(crate) use ciphertext::{read_response, write_bodies};

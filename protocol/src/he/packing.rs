@@ -6,6 +6,8 @@
 //! are cut into tiles. A fully connected layer is the case of 1x1 windows. Groups of a convolution may be joined: they are laid
 //! out as one group whose weights between different ones of them are zero.
 
+use zeroize::Zeroize;
+
 use super::error::HeError;
 use crate::plan::{LinearPlan, LinearShape, Packing};
 
@@ -21,6 +23,14 @@ pub(crate) struct Geometry {
     windows: [usize; 2],
     /// Outputs of a window, vertically and horizontally.
     window_outputs: [usize; 2],
+}
+
+/// A coefficient of a kernel polynomial that is a weight.
+#[derive(Clone, Copy, Default, Zeroize)]
+pub(crate) struct Tap {
+    /// Its place, below `N`.
+    pub(crate) position: u16,
+    pub(crate) weight: i16,
 }
 
 /// The phase-space kernel of a layer: size, and the phases that meet a tap.
@@ -127,17 +137,6 @@ impl Geometry {
         self.groups() * self.windows() * self.output_tiles()
     }
 
-    /// The input ciphertexts of an output ciphertext, and its kernel polynomials ([`Self::kernels`]).
-    pub(crate) fn sources(&self, output_ciphertext: usize) -> impl Iterator<Item = (usize, usize)> {
-        let tiles = self.channel_tiles();
-        let (group_window, output_tile) =
-            (output_ciphertext / self.output_tiles(), output_ciphertext % self.output_tiles());
-        let group = group_window / self.windows();
-        let first_input = group_window * tiles;
-        let first_kernel = (group * self.output_tiles() + output_tile) * tiles;
-        (0..tiles).map(move |tile| (first_input + tile, first_kernel + tile))
-    }
-
     /// The client's share of the input, packed into the polynomials of all input ciphertexts.
     pub(crate) fn pack_inputs(&self, share: &[u32]) -> Vec<Vec<u32>> {
         let [window_height, window_width] = self.packing.window;
@@ -190,12 +189,20 @@ impl Geometry {
             + (self.kernel[1] - 1)
     }
 
-    /// All kernel polynomials, ordered by group, output tile, channel tile, from weights ordered
-    /// `[output channel][input channel of the group][row][column]`.
-    pub(crate) fn kernels(&self, weights: &[i16]) -> Vec<Vec<i32>> {
+    /// Kernel polynomials of the whole step.
+    pub(crate) fn kernel_count(&self) -> usize {
+        self.groups() * self.output_tiles() * self.channel_tiles()
+    }
+
+    /// The taps of all kernel polynomials, ordered by group, output tile, channel tile, from weights ordered
+    /// `[output channel][input channel of the group][row][column]`. How many there are says nothing of the weights.
+    pub(crate) fn taps(&self, weights: &[i16]) -> Vec<Vec<Tap>> {
         let tiles = self.channel_tiles();
-        let mut polynomials = vec![vec![0; self.dimension()]; self.groups() * self.output_tiles() * tiles];
         let [taps_high, taps_wide] = self.shape.kernel;
+        let most = (taps_high * taps_wide).min(self.kernel[0] * self.kernel[1]);
+        // With room from the start: a vector that grows leaves copies of weights behind.
+        let room = (self.packing.channel_tile * self.packing.output_tile * most).min(weights.len());
+        let mut polynomials: Vec<Vec<Tap>> = (0..self.kernel_count()).map(|_| Vec::with_capacity(room)).collect();
         for (row_index, row) in weights.chunks_exact(taps_high * taps_wide).enumerate() {
             let channels = self.shape.channels_per_group();
             let (output, channel) = (row_index / channels, row_index % channels);
@@ -216,7 +223,7 @@ impl Geometry {
                 let place = [offset[0] / self.shape.stride[0], offset[1] / self.shape.stride[1]];
                 let position = self.origin() - planes * height * width - place[0] * width - place[1];
                 let polynomial = (group * self.output_tiles() + output_tile) * tiles + channel_tile;
-                polynomials[polynomial][position] = i32::from(*weight);
+                polynomials[polynomial].push(Tap { position: position as u16, weight: *weight });
             }
         }
         polynomials

@@ -16,7 +16,7 @@ use super::params::ParameterSet;
 const LIMIT: u64 = 1 << 50;
 /// Both primes are 1 modulo `2N` for the largest `N`.
 const STEP: u64 = 8192;
-const PRIMES: [u64; 2] = {
+pub(super) const PRIMES: [u64; 2] = {
     let first = prime_below(LIMIT);
     [first, prime_below(first)]
 };
@@ -56,12 +56,18 @@ impl Transformed {
         Self([vec![0; parameters.dimension()], vec![0; parameters.dimension()]])
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.iter_mut().for_each(|residues| residues.fill(0));
+    /// The residues modulo both primes.
+    pub(super) fn residues(&self) -> [&[u64]; 2] {
+        self.0.each_ref().map(Vec::as_slice)
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.0.iter().map(|residues| 8 * residues.len()).sum()
+    /// The residues modulo both primes, each to be kept below its prime.
+    pub(super) fn residues_mut(&mut self) -> [&mut [u64]; 2] {
+        self.0.each_mut().map(Vec::as_mut_slice)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.iter_mut().for_each(|residues| residues.fill(0));
     }
 }
 
@@ -97,15 +103,20 @@ impl Transformer {
     /// Transform of a polynomial with small signed coefficients, scaled by `1/N` so that an inverse of its products
     /// needs no further factor.
     pub(super) fn forward_small(&self, polynomial: &[i32]) -> Transformed {
-        let residues = |prime: u64| {
-            polynomial.iter().map(|value| signed_residue(u64::from(value.unsigned_abs()), *value < 0, prime)).collect()
-        };
-        let mut transformed = Transformed([residues(PRIMES[0]), residues(PRIMES[1])]);
-        for (plan, residues) in self.plans.iter().zip(&mut transformed.0) {
+        let mut transformed = Transformed([vec![0; polynomial.len()], vec![0; polynomial.len()]]);
+        self.forward_small_into(polynomial, &mut transformed);
+        transformed
+    }
+
+    /// As [`Self::forward_small`], into `transformed`.
+    pub(super) fn forward_small_into(&self, polynomial: &[i32], transformed: &mut Transformed) {
+        for ((plan, residues), prime) in self.plans.iter().zip(&mut transformed.0).zip(PRIMES) {
+            for (residue, value) in residues.iter_mut().zip(polynomial) {
+                *residue = signed_residue(u64::from(value.unsigned_abs()), *value < 0, prime);
+            }
             plan.fwd(residues);
             plan.normalize(residues);
         }
-        transformed
     }
 
     /// `accumulator += left * right`.

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::he::{
-    ClientEngine, Encrypted, Geometry, HeError, PreparedLinear, PreparedPublicKey, read_response, write_bodies,
+    ClientEngine, Encrypted, Geometry, HeError, LinearRequest, LinearResponse, PreparedLinear, PreparedPublicKey,
+    read_response, write_bodies,
 };
 use crate::plan::LinearPlan;
 use crate::random::Seed;
@@ -41,8 +42,20 @@ pub fn server_respond(
     public_key: &PreparedPublicKey,
     upload: &[u8],
     seed: &Seed,
-) -> Result<(Vec<u8>, Share), HeError> {
-    prepared.respond(public_key, upload, seed)
+) -> Result<LinearResponse, HeError> {
+    let mut responses = prepared.respond(&[LinearRequest { public_key, upload, seed }])?;
+    Ok(responses.swap_remove(0))
+}
+
+/// Server: as [`server_respond`], for several uploads in one pass over the weights.
+///
+/// # Errors
+/// As [`server_respond`], if it fails for one of them.
+pub fn server_respond_together(
+    prepared: &PreparedLinear,
+    requests: &[LinearRequest],
+) -> Result<Vec<LinearResponse>, HeError> {
+    prepared.respond(requests)
 }
 
 /// Client: its share `u` from the server's response.

@@ -15,7 +15,7 @@ use crate::fixed_point;
 use crate::graph::{Bias, FloatLinear, Operator};
 use crate::kernels::LinearKernel;
 use crate::merge::is_bare_square;
-use crate::prepared::PreparedModel;
+use crate::prepared::{PreparedModel, transforms_bytes};
 use crate::test_support::{Builder, convolution, images, quadratic_network};
 
 fn samples(graph: &Graph, seed: u64) -> Calibration {
@@ -241,6 +241,12 @@ fn prepared_models_compute_the_linear_steps_and_refuse_foreign_parameters() {
     let model = PreparedModel::new(&compiled).expect("prepared");
     assert_eq!(model.digest(), compiled.plan.digest());
     assert!(model.memory_bytes() > compiled.parameters.memory_bytes());
+    let all = transforms_bytes(&compiled.plan);
+    assert_eq!(model.transforms_bytes(), all);
+    for memory in [0, all / 2, all - 1] {
+        let bounded = PreparedModel::with_memory(&compiled, memory).expect("prepared");
+        assert!(bounded.transforms_bytes() <= memory && bounded.memory_bytes() < model.memory_bytes());
+    }
     for (id, node) in compiled.plan.nodes.iter().enumerate() {
         let Step::Linear(linear) = &node.step else {
             assert!(model.prepared_linear(id).is_none());

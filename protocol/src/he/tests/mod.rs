@@ -48,13 +48,41 @@ fn convolve(shape: &LinearShape, weights: &[i16], input: &[u32]) -> Vec<u32> {
     outputs
 }
 
-/// One linear step between a client and a server: `u + s - W r` for each output.
+/// How responses are computed.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// The part of the transforms that is held, in quarters.
+    held: usize,
+    /// Uploads that are answered together.
+    together: usize,
+}
+
+const WAYS: [Way; 3] = [Way { held: 4, together: 1 }, Way { held: 0, together: 1 }, Way { held: 2, together: 2 }];
+
+impl Way {
+    fn prepare(self, plan: &LinearPlan, weights: &[i16]) -> PreparedLinear {
+        let memory = PreparedLinear::transforms_bytes(plan) / 4 * self.held;
+        PreparedLinear::with_memory(plan, weights, memory).unwrap()
+    }
+}
+
+/// One linear step between a client and a server, the same in every way: `u + s - W r` for each output.
 fn run(plan: &LinearPlan, weights: &[i16], mask: &[u32]) -> Vec<i32> {
     let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
     let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
-    let prepared = PreparedLinear::new(plan, weights).unwrap();
     let upload = client_encrypt(&*engine, plan, mask).unwrap();
-    let (response, server) = server_respond(&prepared, &key, &upload, &Seed::random().unwrap()).unwrap();
+    let seed = Seed::random().unwrap();
+    let request = LinearRequest { public_key: &key, upload: &upload, seed: &seed };
+    let fresh = Seed::random().unwrap();
+    let mut responses = WAYS.map(|way| {
+        let prepared = way.prepare(plan, weights);
+        // The others are answered alike, and say nothing new.
+        prepared.respond_with(&vec![request; way.together], &vec![fresh.clone(); way.together]).unwrap()
+    });
+    for each in responses.iter().flatten() {
+        assert!(each.0 == responses[0][0].0 && each.1.0 == responses[0][0].1.0, "differs for {plan:?}");
+    }
+    let (response, server) = responses[0].remove(0);
     assert_eq!((upload.len(), response.len()), message_lengths(plan));
     let client = client_decrypt(&*engine, plan, &response).unwrap();
     let expected = convolve(&plan.shape, weights, mask);
@@ -174,6 +202,85 @@ fn weights_that_cannot_be_decrypted_are_refused() {
     let error = PreparedLinear::new(&LinearPlan { shape, packing }, &weights).err().unwrap();
     assert!(matches!(error, HeError::Noise { .. }), "{error}");
     assert!(matches!(choose_packing(&shape, &weights[1..]), Err(HeError::Elements { .. })));
+}
+
+/// Requests of differing clients, with many tiles and windows, or groups.
+#[test]
+fn responses_do_not_depend_on_what_is_held_nor_on_who_else_asks() {
+    let padding = Padding { top: 1, left: 1, bottom: 1, right: 1 };
+    let convolution = |input: Shape, output: Shape| LinearShape {
+        input,
+        output,
+        kernel: [3, 3],
+        padding,
+        ..LinearShape::fully_connected(1, 1)
+    };
+    let grouped = LinearShape { groups: 4, ..convolution(Shape::new(12, 9, 7), Shape::new(8, 9, 7)) };
+    let cases = [
+        (convolution(Shape::new(19, 9, 7), Shape::new(5, 9, 7)), 1, 2, [5, 4]),
+        (grouped, 2, 1, [11, 9]),
+        (LinearShape::fully_connected(300, 23), 9, 3, [1, 1]),
+    ];
+    for (shape, channel_tile, output_tile, window) in cases {
+        let weights = random_weights(shape.weight_count(), 127, 5);
+        let parameters = ParameterSet::N2048;
+        let packing = Packing {
+            group_tile: 1,
+            channel_tile,
+            output_tile,
+            window,
+            upload_bits: 60,
+            response_mask_bits: 44,
+            response_body_bits: 38,
+            parameters,
+        };
+        let plan = LinearPlan { shape, packing };
+        let clients: Vec<_> = (0..5u64)
+            .map(|client| {
+                let engine = NativeBackend.generate(parameters).unwrap();
+                let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+                let mask = Seed::for_test(client).uniform_u32(shape.input.elements());
+                (key, client_encrypt(&*engine, &plan, &mask).unwrap(), Seed::for_test(100 + client))
+            })
+            .collect();
+        let requests: Vec<LinearRequest> =
+            clients.iter().map(|(public_key, upload, seed)| LinearRequest { public_key, upload, seed }).collect();
+        let fresh: Vec<Seed> = (0..5).map(|client| Seed::for_test(200 + client)).collect();
+        let alone = PreparedLinear::new(&plan, &weights).unwrap();
+        let expected: Vec<(Vec<u8>, Share)> = requests
+            .iter()
+            .zip(&fresh)
+            .map(|(request, fresh)| {
+                alone.respond_with(std::slice::from_ref(request), std::slice::from_ref(fresh)).unwrap().remove(0)
+            })
+            .collect();
+        for held in 0..=4 {
+            let way = Way { held, together: 5 };
+            let responses = way.prepare(&plan, &weights).respond_with(&requests, &fresh).unwrap();
+            for ((response, share), (expected_response, expected_share)) in responses.iter().zip(&expected) {
+                assert!(response == expected_response && share.0 == expected_share.0, "{way:?}, {plan:?}");
+            }
+        }
+        assert!(alone.respond_with(&[], &[]).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn transforms_are_held_as_far_as_memory_is_given() {
+    let shape = LinearShape::fully_connected(700, 90);
+    let weights = random_weights(shape.weight_count(), 127, 6);
+    let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
+    let all = PreparedLinear::transforms_bytes(&plan);
+    let bytes = |memory: usize| PreparedLinear::with_memory(&plan, &weights, memory).unwrap().memory_bytes();
+    assert_eq!(bytes(usize::MAX), all);
+    assert_eq!(bytes(all), all);
+    let taps = bytes(0);
+    assert!(taps >= 4 * weights.len() && taps < 5 * weights.len() && taps < all / 4, "{taps} of {all}");
+    for memory in [1, all / 3, all - 1] {
+        let held = bytes(memory);
+        assert!(held <= memory + taps && held < all, "{held} of {memory}");
+    }
+    assert!(bytes(all - 1) > all / 2);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The noise, and what each side could learn from what it sees.
 
 use super::*;
+use crate::steps::linear::server_respond_together;
 use crate::uniformity::assert_uniform;
 
 /// A step small enough that the noise of all its parts can be watched, with both parameter sets.
@@ -21,18 +22,23 @@ fn watched_plan(parameters: ParameterSet) -> (LinearPlan, Vec<i16>) {
 }
 
 /// Phases of the outputs of a response, and the noise in them: the phase less `2^32 W r - rho`.
-fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64) -> (Vec<u64>, Vec<i64>) {
+fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64, way: Way) -> (Vec<u64>, Vec<i64>) {
     let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
     let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
-    let prepared = PreparedLinear::new(plan, weights).unwrap();
+    let prepared = way.prepare(plan, weights);
     let geometry = Geometry::new(plan);
     let (mut phases, mut noise) = (Vec::new(), Vec::new());
-    for number in 0..responses {
-        let mask = Seed::for_test(number).uniform_u32(plan.shape.input.elements());
-        let upload = client_encrypt(&*engine, plan, &mask).unwrap();
-        let seed = Seed::for_test(1000 + number);
-        let (response, _) = server_respond(&prepared, &key, &upload, &seed).unwrap();
-        let exact = convolve(&plan.shape, weights, &mask);
+    let numbers: Vec<u64> = (0..responses).collect();
+    let mask = |number: u64| Seed::for_test(number).uniform_u32(plan.shape.input.elements());
+    let seeds: Vec<Seed> = numbers.iter().map(|number| Seed::for_test(1000 + number)).collect();
+    let uploads: Vec<Vec<u8>> =
+        numbers.iter().map(|number| client_encrypt(&*engine, plan, &mask(*number)).unwrap()).collect();
+    let requests: Vec<LinearRequest> =
+        uploads.iter().zip(&seeds).map(|(upload, seed)| LinearRequest { public_key: &key, upload, seed }).collect();
+    let responses =
+        requests.chunks(way.together).flat_map(|requests| server_respond_together(&prepared, requests).unwrap());
+    for ((number, seed), (response, _)) in numbers.iter().zip(&seeds).zip(responses) {
+        let exact = convolve(&plan.shape, weights, &mask(*number));
         for (index, (mask, body)) in read_response(plan, &response).unwrap().iter().enumerate() {
             let phase = engine.phase(mask, body).unwrap();
             let mut masks = seed.derive("mask", index as u64).stream();
@@ -48,10 +54,10 @@ fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64) -> (Vec<
 
 #[test]
 fn measured_noise_stays_below_its_bound_and_near_its_deviation() {
-    for parameters in ParameterSet::ALL {
+    for (parameters, way) in ParameterSet::ALL.into_iter().flat_map(|set| WAYS.map(|way| (set, way))) {
         let (plan, weights) = watched_plan(parameters);
         let report = noise_report(&plan, &weights).unwrap();
-        let (_, noise) = phases_and_noise(&plan, &weights, 100);
+        let (_, noise) = phases_and_noise(&plan, &weights, 100, way);
         let largest = noise.iter().map(|noise| noise.unsigned_abs()).max().unwrap() as f64;
         assert!(largest < report.bound, "{parameters:?}: {largest} against {report:?}");
         let deviation = (noise.iter().map(|noise| (*noise as f64).powi(2)).sum::<f64>() / noise.len() as f64).sqrt();
@@ -92,9 +98,9 @@ fn what_the_server_sees_is_uniform() {
 /// `sum k e`, from which the client, who knows `e`, computes the weights.
 #[test]
 fn what_the_client_decrypts_is_uniform_in_the_whole_ciphertext_ring() {
-    for parameters in ParameterSet::ALL {
+    for (parameters, way) in ParameterSet::ALL.into_iter().flat_map(|set| WAYS.map(|way| (set, way))) {
         let (plan, weights) = watched_plan(parameters);
-        let (phases, noise) = phases_and_noise(&plan, &weights, 200);
+        let (phases, noise) = phases_and_noise(&plan, &weights, 200, way);
         assert_uniform("high halves", phases.iter().flat_map(|phase| (phase >> 32).to_le_bytes().into_iter().take(4)));
         // The response's body is cut, so its lowest bits are not there to look at.
         assert_uniform("upper part of the low halves", phases.iter().map(|phase| (phase >> 24) as u8));
@@ -115,26 +121,30 @@ fn returned_masks_do_not_give_the_weights_away() {
     let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
     let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
     let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
-    let prepared = PreparedLinear::new(&plan, &weights).unwrap();
     let upload = client_encrypt(&*engine, &plan, &[5]).unwrap();
     let seed: [u8; SEED_BYTES] = upload[..SEED_BYTES].try_into().unwrap();
     let own = expand_masks(&seed, plan.packing.parameters, 1);
     // With one weight the kernel polynomial is that weight, so sum k a = 37 a.
-    let respond = || {
-        let (response, _) = server_respond(&prepared, &key, &upload, &Seed::for_test(6)).unwrap();
-        read_response(&plan, &response).unwrap().remove(0).0
-    };
-    let (first, second) = (respond(), respond());
     let attack = |mask: &[u64]| {
         let near = |(returned, own): (&u64, &u64)| {
             (returned.wrapping_sub(own.wrapping_mul(37)) as i64).unsigned_abs() < 1 << 40
         };
         mask.iter().zip(&own).filter(|pair| near(*pair)).count()
     };
-    // By chance 2^41 of 2^64 differences are that small.
-    assert_eq!(attack(&first) + attack(&second), 0, "the returned mask is the product of the client's own");
-    let differences = first.iter().zip(&second).map(|(first, second)| first.wrapping_sub(*second));
-    assert_uniform("difference of two returned masks", differences.map(|difference| (difference >> 56) as u8));
+    for way in WAYS {
+        // The same upload twice, in turn or together.
+        let prepared = way.prepare(&plan, &weights);
+        let request = LinearRequest { public_key: &key, upload: &upload, seed: &Seed::for_test(6) };
+        let mut respond = std::iter::repeat_with(|| prepared.respond(&vec![request; way.together]).unwrap()).flatten();
+        let [first, second] = [(); 2].map(|()| {
+            let (response, _) = respond.next().unwrap();
+            read_response(&plan, &response).unwrap().remove(0).0
+        });
+        // By chance 2^41 of 2^64 differences are that small.
+        assert_eq!(attack(&first) + attack(&second), 0, "the returned mask is the product of the client's own");
+        let differences = first.iter().zip(&second).map(|(first, second)| first.wrapping_sub(*second));
+        assert_uniform("difference of two returned masks", differences.map(|difference| (difference >> 56) as u8));
+    }
 }
 
 #[test]
@@ -164,13 +174,16 @@ fn returned_masks_carry_their_own_noise() {
     let public_key = engine.public_key().unwrap();
     // A key whose mask is zero: what is left in the returned mask of a zero weight is the noise alone.
     let key = PreparedPublicKey::with_mask(&public_key, &vec![0; packing.parameters.dimension()]);
-    let prepared = PreparedLinear::new(&plan, &[0]).unwrap();
     let upload = client_encrypt(&*engine, &plan, &[9]).unwrap();
-    let (response, _) = server_respond(&prepared, &key, &upload, &Seed::for_test(2)).unwrap();
-    let mask = &read_response(&plan, &response).unwrap()[0].0;
-    let square = mask.iter().map(|value| (*value as i64 as f64).powi(2)).sum::<f64>() / mask.len() as f64;
-    let expected = packing.parameters.deviation().powi(2);
-    assert!((square / expected - 1.0).abs() < 0.2, "{square} against {expected}");
+    for way in WAYS {
+        let request = LinearRequest { public_key: &key, upload: &upload, seed: &Seed::for_test(2) };
+        for (response, _) in way.prepare(&plan, &[0]).respond(&vec![request; way.together]).unwrap() {
+            let mask = &read_response(&plan, &response).unwrap()[0].0;
+            let square = mask.iter().map(|value| (*value as i64 as f64).powi(2)).sum::<f64>() / mask.len() as f64;
+            let expected = packing.parameters.deviation().powi(2);
+            assert!((square / expected - 1.0).abs() < 0.2, "{square} against {expected}");
+        }
+    }
 }
 
 #[test]
