@@ -14,9 +14,11 @@ mod bundle;
 mod ciphertext;
 #[cfg(feature = "concrete-core")]
 mod concrete;
+mod direct;
 mod engine;
 mod error;
 mod evaluate;
+mod inputs;
 mod kernels;
 mod keys;
 mod noise;
