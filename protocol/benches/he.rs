@@ -84,6 +84,7 @@ static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
         ("convolution 5x5, 16 to 16, 12x12", convolution([16, 16], 12, 5, 0)),
         ("convolution 1x1, 64 to 256, 56x56", convolution([64, 256], 56, 1, 0)),
         ("convolution 3x3, 16 to 16, 32x32", convolution([16, 16], 32, 3, 1)),
+        ("convolution 3x3, 64 groups, 32x32", LinearShape { groups: 64, ..convolution([64, 64], 32, 3, 1) }),
         ("fully connected, 2048 to 1001", LinearShape::fully_connected(2048, 1001)),
     ];
     let layer = |(name, shape): (&'static str, LinearShape)| {
@@ -107,13 +108,13 @@ fn responses() -> Vec<String> {
     names.flat_map(|name| ways.map(|way| format!("{name}: {way}"))).collect()
 }
 
-/// With all transforms of kernels held.
+/// With all transforms of kernels held, where products use transforms.
 #[divan::bench(args = responses())]
 fn respond(bencher: Bencher, case: &str) {
     respond_with(bencher, case, |layer| &layer.held);
 }
 
-/// With kernels transformed for each response.
+/// With kernels transformed for each response, where products use transforms.
 #[divan::bench(args = responses())]
 fn respond_without_memory(bencher: Bencher, case: &str) {
     respond_with(bencher, case, |layer| &layer.made);

@@ -7,9 +7,11 @@ use rand::Rng;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::bundle::{BLOCK, Bundle, fill};
+use super::bundle::{BLOCK, Bundle};
 use super::ciphertext::{Upload, message_lengths, response_length, write_coefficients};
+use super::direct;
 use super::error::HeError;
+use super::inputs::{self, Polynomials};
 use super::kernels::{Kernels, RowMaker};
 use super::noise::{NoiseReport, noise_report};
 use super::packing::Geometry;
@@ -29,6 +31,8 @@ pub struct PreparedLinear {
     plan: LinearPlan,
     geometry: Geometry,
     kernels: Kernels,
+    /// Whether products are made without transforms.
+    direct: bool,
     noise: NoiseReport,
 }
 
@@ -62,15 +66,32 @@ impl PreparedLinear {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_memory(plan: &LinearPlan, weights: &[i16], memory: usize) -> Result<Self, HeError> {
-        let noise = noise_report(plan, weights)?;
-        let geometry = Geometry::new(plan);
-        let kernels = Kernels::new(plan.packing.parameters, &geometry, weights, memory);
-        Ok(Self { plan: *plan, geometry, kernels, noise })
+        super::check_packing(&plan.shape, &plan.packing)?;
+        let direct = direct::is_cheaper(plan, &Geometry::new(plan));
+        Self::with_products(plan, weights, memory, direct)
     }
 
-    /// Memory of all transforms of a step whose packing fits, in bytes.
+    /// As [`Self::with_memory`], with or without transforms.
+    pub(super) fn with_products(
+        plan: &LinearPlan,
+        weights: &[i16],
+        memory: usize,
+        direct: bool,
+    ) -> Result<Self, HeError> {
+        let noise = noise_report(plan, weights)?;
+        let geometry = Geometry::new(plan);
+        let memory = if direct { 0 } else { memory };
+        let kernels = Kernels::new(plan.packing.parameters, &geometry, weights, memory);
+        Ok(Self { plan: *plan, geometry, kernels, direct, noise })
+    }
+
+    /// Memory of all transforms of a step whose packing fits, in bytes; none if products are cheaper without.
     pub fn transforms_bytes(plan: &LinearPlan) -> usize {
-        Kernels::transforms_bytes(plan.packing.parameters, &Geometry::new(plan))
+        let geometry = Geometry::new(plan);
+        if direct::is_cheaper(plan, &geometry) {
+            return 0;
+        }
+        Kernels::transforms_bytes(plan.packing.parameters, &geometry)
     }
 
     /// How often one response transforms each kernel that is not held: what holding it saves, for equal memory.
@@ -114,16 +135,26 @@ impl PreparedLinear {
         requests: &[LinearRequest],
         fresh: &[Seed],
     ) -> Result<Vec<LinearResponse>, HeError> {
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
+        // Without transforms there is little to read of the weights, and inputs of one request are more likely in a cache.
+        let together = if self.direct { 1 } else { requests.len().max(1) };
+        let groups = requests.chunks(together).zip(fresh.chunks(together));
+        let responses = groups.map(|(requests, fresh)| self.respond_together(requests, fresh));
+        Ok(responses.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Responses that are computed in one pass.
+    fn respond_together(&self, requests: &[LinearRequest], fresh: &[Seed]) -> Result<Vec<LinearResponse>, HeError> {
         let parameters = self.plan.packing.parameters;
         if requests.iter().any(|request| request.public_key.parameters != parameters) {
             return Err(HeError::Packing("the public key is of another parameter set"));
         }
         let uploads =
             requests.iter().map(|request| Upload::new(&self.plan, request.upload)).collect::<Result<Vec<_>, _>>()?;
-        let inputs = self.transform(&uploads);
+        let inputs = if self.direct {
+            Inputs::Plain(inputs::read(parameters, &self.geometry, &uploads))
+        } else {
+            Inputs::Transformed(inputs::transform(parameters, &self.geometry, &uploads))
+        };
         let work = self.work(requests.len());
         let most_sums = work.iter().map(|work| work.rows.len() * work.targets.len()).max().unwrap_or(0);
         // Few pieces for each thread, each with buffers of its own.
@@ -132,68 +163,74 @@ impl PreparedLinear {
             .par_iter()
             .with_min_len(piece)
             .map_init(
-                || Scratch::new(parameters, most_sums, self.kernels.maker()),
+                || self.scratch(most_sums),
                 |scratch, work| {
-                    self.sum(work, &inputs, scratch);
-                    let outputs = self.outputs(work).zip(&mut scratch.sums);
-                    let finish = |((request, index), sums): ((usize, usize), &mut [Transformed; 2])| {
+                    match &inputs {
+                        Inputs::Transformed(inputs) => self.sum(work, inputs, scratch),
+                        Inputs::Plain(inputs) => self.sum_directly(work, inputs, &mut scratch.plain),
+                    }
+                    let finish = |(place, (request, index)): (usize, (usize, usize))| {
+                        let (sums, plain) = if self.direct {
+                            scratch.sums[0].iter_mut().for_each(Transformed::clear);
+                            (&mut scratch.sums[0], Some(&scratch.plain[place]))
+                        } else {
+                            (&mut scratch.sums[place], None)
+                        };
                         let key = requests[request].public_key;
                         let mut fresh = fresh[request].derive("fresh zero", index as u64).stream();
                         let mut masks = requests[request].seed.derive("mask", index as u64).stream();
-                        let (message, shares) =
-                            self.finish(sums, &mut scratch.polynomials, key, index, &mut fresh, &mut masks);
+                        let multiplier = binary(parameters, &mut fresh);
+                        key.add_product(&Zeroizing::new(multiplier), sums);
+                        let transformer = Transformer::of(parameters);
+                        for (sum, polynomial) in sums.iter_mut().zip(scratch.polynomials.iter_mut()) {
+                            transformer.inverse(sum, polynomial);
+                        }
+                        for (polynomial, plain) in scratch.polynomials.iter_mut().zip(plain.into_iter().flatten()) {
+                            polynomial.iter_mut().zip(plain).for_each(|(sum, plain)| *sum = sum.wrapping_add(*plain));
+                        }
+                        let (message, shares) = self.finish(&mut scratch.polynomials, index, &mut fresh, &mut masks);
                         Output { request, index, message, shares }
                     };
-                    outputs.map(finish).collect()
+                    self.outputs(work).enumerate().map(finish).collect()
                 },
             )
             .collect();
         Ok(self.assemble(requests.len(), outputs))
     }
 
-    /// Transforms of all inputs: a bundle for each request, group and window, in this order.
-    fn transform(&self, uploads: &[Upload]) -> Vec<Bundle<2>> {
+    /// Buffers for some sums.
+    fn scratch(&self, sums: usize) -> Scratch {
         let parameters = self.plan.packing.parameters;
-        let tiles = self.geometry.channel_tiles();
-        let bundles = self.geometry.input_ciphertexts() / tiles;
-        let mut inputs: Vec<Bundle<2>> =
-            (0..uploads.len() * bundles).map(|_| Bundle::zero(parameters, tiles)).collect();
-        let places: Vec<_> = inputs.iter_mut().flat_map(Bundle::places).enumerate().collect();
-        let transformer = Transformer::of(parameters);
-        let piece = places.len().div_ceil(4 * rayon::current_num_threads());
-        places.into_par_iter().with_min_len(piece).for_each_init(
-            || (vec![0; parameters.dimension()], [(); 2].map(|()| Transformed::zero(parameters))),
-            |(polynomial, [mask, body]), (index, places)| {
-                let (upload, ciphertext) = (&uploads[index / (bundles * tiles)], index % (bundles * tiles));
-                upload.read_mask(ciphertext, polynomial);
-                transformer.forward_large(polynomial, mask);
-                upload.read_body(ciphertext, polynomial);
-                transformer.forward_large(polynomial, body);
-                fill(places, [&*mask, &*body]);
-            },
-        );
-        inputs
+        let polynomials = || [(); 2].map(|()| vec![0; parameters.dimension()]);
+        let (transformed, plain) = if self.direct { (1, sums) } else { (sums, 0) };
+        Scratch {
+            sums: (0..transformed).map(|_| [(); 2].map(|()| Transformed::zero(parameters))).collect(),
+            plain: Zeroizing::new((0..plain).map(|_| polynomials()).collect()),
+            polynomials: Zeroizing::new(polynomials()),
+            maker: if self.direct { None } else { self.kernels.maker() },
+        }
     }
 
     /// All work on the products, cut into pieces for single threads.
     fn work(&self, requests: usize) -> Vec<Work> {
         let targets = requests * self.geometry.windows();
         let rows = self.geometry.output_tiles();
-        let together = targets.min(SUMMED_TOGETHER);
+        let targets_together = targets.min(SUMMED_TOGETHER);
         // Rows that are summed together read their inputs once. Yet there should be work for all threads.
-        let pieces = self.geometry.groups() * rows * targets.div_ceil(together);
-        let most_rows = (SUMMED_TOGETHER / together).min(pieces.div_ceil(4 * rayon::current_num_threads()));
+        let pieces = self.geometry.groups() * rows * targets.div_ceil(targets_together);
+        let most_rows = (SUMMED_TOGETHER / targets_together).min(pieces.div_ceil(4 * rayon::current_num_threads()));
         let mut work = Vec::new();
         for group in 0..self.geometry.groups() {
             let mut first = 0;
             while first < rows {
                 // Kernels that are not held are made one row at a time.
                 let held = self.kernels.held_rows().saturating_sub(group * rows + first);
-                let last = rows.min(first + held.clamp(1, most_rows));
-                work.extend((0..targets).step_by(together).map(|target| Work {
+                let together = if self.direct { most_rows } else { held.clamp(1, most_rows) };
+                let last = rows.min(first + together);
+                work.extend((0..targets).step_by(targets_together).map(|target| Work {
                     group,
                     rows: first..last,
-                    targets: target..targets.min(target + together),
+                    targets: target..targets.min(target + targets_together),
                 }));
                 first = last;
             }
@@ -245,26 +282,36 @@ impl PreparedLinear {
         });
     }
 
-    /// Makes one summed ciphertext fresh, masks and writes it; gives the server's shares of its outputs.
+    /// As [`Self::sum`], without transforms.
+    fn sum_directly(&self, work: &Work, inputs: &[Polynomials], sums: &mut [Polynomials]) {
+        sums.iter_mut().flatten().for_each(|sum| sum.fill(0));
+        let first_row = work.group * self.geometry.output_tiles();
+        let tiles = self.geometry.channel_tiles();
+        for block in 0..direct::blocks(self.plan.packing.parameters.dimension()) {
+            for tile in 0..tiles {
+                for (place, target) in work.targets.clone().enumerate() {
+                    let input = &inputs[self.input(work.group, target) * tiles + tile];
+                    let taps = work.rows.clone().map(|row| self.kernels.taps(first_row + row, tile));
+                    let sums = sums.iter_mut().skip(place).step_by(work.targets.len());
+                    direct::add_products(taps.zip(sums), input, block);
+                }
+            }
+        }
+    }
+
+    /// Adds the noise of a fresh zero to a ciphertext that has its product, masks and writes it; gives the server's shares of
+    /// its outputs.
     ///
     /// Without the fresh encryption of zero the returned mask would be `sum k a`, from which the weights follow. The
     /// body is masked in the whole ciphertext ring: the noise `sum k e` in its low bits would give the weights away too.
     fn finish(
         &self,
-        sums: &mut [Transformed; 2],
-        polynomials: &mut [Vec<u64>; 2],
-        public_key: &PreparedPublicKey,
+        polynomials: &mut Polynomials,
         index: usize,
         fresh: &mut ChaCha20Rng,
         masks: &mut ChaCha20Rng,
     ) -> (Vec<u8>, Share) {
         let packing = &self.plan.packing;
-        let transformer = Transformer::of(packing.parameters);
-        let multiplier = transformer.forward_small(&Zeroizing::new(binary(packing.parameters, fresh)));
-        public_key.add_product(&multiplier, sums);
-        for (sum, polynomial) in sums.iter_mut().zip(polynomials.iter_mut()) {
-            transformer.inverse(sum, polynomial);
-        }
         let [mask, body] = polynomials;
         let count = self.geometry.output_count(index);
         // Only these coefficients of the body leave the server.
@@ -319,22 +366,21 @@ struct Output {
     shares: Share,
 }
 
-/// Buffers of one thread. Wiped on drop.
-struct Scratch {
-    /// Masks and bodies of sums.
-    sums: Vec<[Transformed; 2]>,
-    /// Mask and body of one of them.
-    polynomials: Zeroizing<[Vec<u64>; 2]>,
-    maker: Option<RowMaker>,
+/// Inputs of all requests, ready for products.
+enum Inputs {
+    /// One bundle for each request, group and window.
+    Transformed(Vec<Bundle<2>>),
+    /// One for each ciphertext.
+    Plain(Vec<Polynomials>),
 }
 
-impl Scratch {
-    fn new(parameters: super::ParameterSet, sums: usize, maker: Option<RowMaker>) -> Self {
-        let dimension = parameters.dimension();
-        Self {
-            sums: (0..sums).map(|_| [(); 2].map(|()| Transformed::zero(parameters))).collect(),
-            polynomials: Zeroizing::new([vec![0; dimension], vec![0; dimension]]),
-            maker,
-        }
-    }
+/// Buffers of one thread. Wiped on drop.
+struct Scratch {
+    /// Transforms of the masks and bodies of sums; one is enough for sums without transforms.
+    sums: Vec<[Transformed; 2]>,
+    /// Sums without transforms.
+    plain: Zeroizing<Vec<Polynomials>>,
+    /// One of the sums.
+    polynomials: Zeroizing<Polynomials>,
+    maker: Option<RowMaker>,
 }

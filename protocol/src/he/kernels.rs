@@ -73,6 +73,11 @@ impl Kernels {
         (!self.taps.is_empty()).then(maker)
     }
 
+    /// Taps of a kernel whose row is not held.
+    pub(super) fn taps(&self, row: usize, tile: usize) -> &[Tap] {
+        &self.taps[(row - self.held.len()) * self.tiles + tile]
+    }
+
     /// Gives all kernels of some rows, in parts: their transforms, one bundle for each row, and the tiles whose they are.
     ///
     /// The rows are held, or it is one row.

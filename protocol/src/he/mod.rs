@@ -14,10 +14,12 @@ mod bundle;
 mod ciphertext;
 #[cfg(feature = "concrete-core")]
 mod concrete;
+mod direct;
 mod engine;
 mod error;
 mod evaluate;
 mod gaussian;
+mod inputs;
 mod kernels;
 mod keys;
 mod noise;

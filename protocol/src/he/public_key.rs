@@ -33,10 +33,11 @@ impl PreparedPublicKey {
     }
 
     /// Adds the key times a small polynomial to mask and body.
-    pub(super) fn add_product(&self, multiplier: &Transformed, sums: &mut [Transformed; 2]) {
+    pub(super) fn add_product(&self, multiplier: &[i32], sums: &mut [Transformed; 2]) {
         let transformer = Transformer::of(self.parameters);
+        let multiplier = transformer.forward_small(multiplier);
         for (sum, key) in sums.iter_mut().zip(&self.transformed) {
-            transformer.multiply_accumulate(sum, key, multiplier);
+            transformer.multiply_accumulate(sum, key, &multiplier);
         }
     }
 }

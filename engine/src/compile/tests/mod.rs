@@ -243,6 +243,7 @@ fn prepared_models_compute_the_linear_steps_and_refuse_foreign_parameters() {
     assert!(model.memory_bytes() > compiled.parameters.memory_bytes());
     let all = transforms_bytes(&compiled.plan);
     assert_eq!(model.transforms_bytes(), all);
+    assert!(all > 0);
     for memory in [0, all / 2, all - 1] {
         let bounded = PreparedModel::with_memory(&compiled, memory).expect("prepared");
         assert!(bounded.transforms_bytes() <= memory && bounded.memory_bytes() < model.memory_bytes());

@@ -55,14 +55,22 @@ struct Way {
     held: usize,
     /// Uploads that are answered together.
     together: usize,
+    /// Whether products are made without transforms.
+    direct: bool,
 }
 
-const WAYS: [Way; 3] = [Way { held: 4, together: 1 }, Way { held: 0, together: 1 }, Way { held: 2, together: 2 }];
+const WAYS: [Way; 4] = [
+    Way { held: 4, together: 1, direct: false },
+    Way { held: 0, together: 1, direct: false },
+    Way { held: 2, together: 2, direct: false },
+    Way { held: 0, together: 2, direct: true },
+];
 
 impl Way {
     fn prepare(self, plan: &LinearPlan, weights: &[i16]) -> PreparedLinear {
-        let memory = PreparedLinear::transforms_bytes(plan) / 4 * self.held;
-        PreparedLinear::with_memory(plan, weights, memory).unwrap()
+        check_packing(&plan.shape, &plan.packing).unwrap();
+        let all = Geometry::new(plan).kernel_count() * plan.packing.parameters.dimension() * 16;
+        PreparedLinear::with_products(plan, weights, all / 4 * self.held, self.direct).unwrap()
     }
 }
 
@@ -246,7 +254,7 @@ fn responses_do_not_depend_on_what_is_held_nor_on_who_else_asks() {
         let requests: Vec<LinearRequest> =
             clients.iter().map(|(public_key, upload, seed)| LinearRequest { public_key, upload, seed }).collect();
         let fresh: Vec<Seed> = (0..5).map(|client| Seed::for_test(200 + client)).collect();
-        let alone = PreparedLinear::new(&plan, &weights).unwrap();
+        let alone = WAYS[0].prepare(&plan, &weights);
         let expected: Vec<(Vec<u8>, Share)> = requests
             .iter()
             .zip(&fresh)
@@ -254,8 +262,8 @@ fn responses_do_not_depend_on_what_is_held_nor_on_who_else_asks() {
                 alone.respond_with(std::slice::from_ref(request), std::slice::from_ref(fresh)).unwrap().remove(0)
             })
             .collect();
-        for held in 0..=4 {
-            let way = Way { held, together: 5 };
+        let ways = (0..=4).map(|held| Way { held, together: 5, direct: false });
+        for way in ways.chain([Way { held: 0, together: 5, direct: true }]) {
             let responses = way.prepare(&plan, &weights).respond_with(&requests, &fresh).unwrap();
             for ((response, share), (expected_response, expected_share)) in responses.iter().zip(&expected) {
                 assert!(response == expected_response && share.0 == expected_share.0, "{way:?}, {plan:?}");
