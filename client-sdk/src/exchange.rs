@@ -159,3 +159,36 @@ impl<T> Inbound<T> {
         while let Ok(Some(_)) = self.stream.message().await {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[tokio::test]
+    async fn brief_work_stays_on_its_thread() {
+        let here = thread::current().id();
+        let where_it_ran = |is_brief| compute(is_brief, || thread::current().id(), pending());
+        assert_eq!(where_it_ran(true).await.unwrap(), here);
+        assert_ne!(where_it_ran(false).await.unwrap(), here);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_wherever_it_happens() {
+        for is_brief in [true, false] {
+            let result = compute(is_brief, || panic!("a defect"), pending()).await;
+            assert!(matches!(result.map(|(): ()| ()), Err(ClientError::Aborted)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_of_the_call_ends_the_wait_for_long_work() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let job = move || {
+            let _ = released.recv();
+        };
+        let result = compute(false, job, async { ClientError::Closed }).await;
+        assert!(matches!(result, Err(ClientError::Closed)));
+        drop(release);
+    }
+}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tacit_model_server::Limits;
 use tacit_proto::Reason;
+use tacit_proto::limits::MESSAGE_BYTES;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::{TestServer, assert_reason, eventually, limits};
@@ -105,4 +106,28 @@ async fn calls_are_limited() {
     let running = server.handle.clone();
     eventually(|| running.running_calls() == 0).await;
     server.assert_serves().await;
+}
+
+#[tokio::test]
+async fn a_message_needs_few_frames_and_no_permission_to_go_on() {
+    const SETTINGS: u8 = 4;
+    let server = TestServer::start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let empty_settings = [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0];
+    stream.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &empty_settings].concat()).await.unwrap();
+    // The server's first frame says what a client may send.
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], SETTINGS);
+    let mut settings = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+    stream.read_exact(&mut settings).await.unwrap();
+    let value = |identifier: [u8; 2]| {
+        let entries = settings.as_chunks::<6>().0.iter();
+        let mut values = entries.filter(|entry| entry[..2] == identifier);
+        values.next().map(|entry| u32::from_be_bytes([entry[2], entry[3], entry[4], entry[5]]))
+    };
+    const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+    const MAX_FRAME_SIZE: [u8; 2] = [0, 5];
+    assert!(value(INITIAL_WINDOW_SIZE).unwrap() as usize >= 2 * MESSAGE_BYTES);
+    assert!(value(MAX_FRAME_SIZE).unwrap() as usize >= MESSAGE_BYTES / 4);
 }
