@@ -1,30 +1,26 @@
 //! The server's side: products of encrypted masks with the weights, made fresh and masked.
 
-use std::ops::Range;
+mod sums;
 
 use chacha20::ChaCha20Rng;
 use rand::Rng;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::bundle::{BLOCK, Bundle};
-use super::ciphertext::{Upload, message_lengths, response_length, write_coefficients};
-use super::direct;
-use super::error::HeError;
-use super::inputs::{self, Polynomials};
-use super::kernels::{Kernels, RowMaker};
-use super::noise::{NoiseReport, noise_report};
-use super::packing::Geometry;
-use super::products::Multiplier;
-use super::public_key::PreparedPublicKey;
-use super::ring::{add_noise, binary};
-use super::transform::{Transformed, Transformer};
+use crate::he::bundle::Bundle;
+use crate::he::ciphertext::{Upload, message_lengths, response_length, write_coefficients};
+use crate::he::direct;
+use crate::he::error::HeError;
+use crate::he::inputs::{self, Polynomials};
+use crate::he::kernels::{Kernels, RowMaker};
+use crate::he::noise::{NoiseReport, noise_report};
+use crate::he::packing::Geometry;
+use crate::he::public_key::PreparedPublicKey;
+use crate::he::ring::{add_noise, binary};
+use crate::he::transform::{Transformed, Transformer};
 use crate::plan::LinearPlan;
 use crate::random::Seed;
 use crate::share::Share;
-
-/// Most output ciphertexts that one thread sums at a time: their sums stay in the second cache.
-const SUMMED_TOGETHER: usize = 8;
 
 /// A linear step's kernel polynomials and where they belong.
 pub struct PreparedLinear {
@@ -66,13 +62,13 @@ impl PreparedLinear {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_memory(plan: &LinearPlan, weights: &[i16], memory: usize) -> Result<Self, HeError> {
-        super::check_packing(&plan.shape, &plan.packing)?;
+        crate::he::check_packing(&plan.shape, &plan.packing)?;
         let direct = direct::is_cheaper(plan, &Geometry::new(plan));
         Self::with_products(plan, weights, memory, direct)
     }
 
     /// As [`Self::with_memory`], with or without transforms.
-    pub(super) fn with_products(
+    pub(in crate::he) fn with_products(
         plan: &LinearPlan,
         weights: &[i16],
         memory: usize,
@@ -96,7 +92,7 @@ impl PreparedLinear {
 
     /// How often one response transforms each kernel that is not held: what holding it saves, for equal memory.
     pub fn transforms_per_response(plan: &LinearPlan) -> usize {
-        Geometry::new(plan).windows().div_ceil(SUMMED_TOGETHER)
+        Geometry::new(plan).windows().div_ceil(sums::TOGETHER)
     }
 
     /// The step that was prepared.
@@ -130,7 +126,7 @@ impl PreparedLinear {
     }
 
     /// [`Self::respond`] with the seeds of the fresh zeros, one for each request.
-    pub(super) fn respond_with(
+    pub(in crate::he) fn respond_with(
         &self,
         requests: &[LinearRequest],
         fresh: &[Seed],
@@ -211,94 +207,6 @@ impl PreparedLinear {
         }
     }
 
-    /// All work on the products, cut into pieces for single threads.
-    fn work(&self, requests: usize) -> Vec<Work> {
-        let targets = requests * self.geometry.windows();
-        let rows = self.geometry.output_tiles();
-        let targets_together = targets.min(SUMMED_TOGETHER);
-        // Rows that are summed together read their inputs once. Yet there should be work for all threads.
-        let pieces = self.geometry.groups() * rows * targets.div_ceil(targets_together);
-        let most_rows = (SUMMED_TOGETHER / targets_together).min(pieces.div_ceil(4 * rayon::current_num_threads()));
-        let mut work = Vec::new();
-        for group in 0..self.geometry.groups() {
-            let mut first = 0;
-            while first < rows {
-                // Kernels that are not held are made one row at a time.
-                let held = self.kernels.held_rows().saturating_sub(group * rows + first);
-                let together = if self.direct { most_rows } else { held.clamp(1, most_rows) };
-                let last = rows.min(first + together);
-                work.extend((0..targets).step_by(targets_together).map(|target| Work {
-                    group,
-                    rows: first..last,
-                    targets: target..targets.min(target + targets_together),
-                }));
-                first = last;
-            }
-        }
-        work
-    }
-
-    /// The bundle of inputs of a target.
-    fn input(&self, group: usize, target: usize) -> usize {
-        let (request, window) = (target / self.geometry.windows(), target % self.geometry.windows());
-        (request * self.geometry.groups() + group) * self.geometry.windows() + window
-    }
-
-    /// The request and the output ciphertext of each of a piece's sums.
-    fn outputs(&self, work: &Work) -> impl Iterator<Item = (usize, usize)> {
-        let (windows, tiles, group, targets) =
-            (self.geometry.windows(), self.geometry.output_tiles(), work.group, work.targets.clone());
-        work.rows.clone().flat_map(move |row| {
-            targets.clone().map(move |target| (target / windows, (group * windows + target % windows) * tiles + row))
-        })
-    }
-
-    /// The sums of products of one piece of work: for each row, for each target.
-    fn sum(&self, work: &Work, inputs: &[Bundle<2>], scratch: &mut Scratch) {
-        let Scratch { sums, maker, .. } = scratch;
-        let sums = &mut sums[..work.rows.len() * work.targets.len()];
-        sums.iter_mut().flatten().for_each(Transformed::clear);
-        let first_row = work.group * self.geometry.output_tiles();
-        let rows = work.rows.start + first_row..work.rows.end + first_row;
-        let multiplier = Multiplier::detect();
-        let blocks = Bundle::<1>::blocks(self.plan.packing.parameters);
-        let inputs: Vec<&Bundle<2>> =
-            work.targets.clone().map(|target| &inputs[self.input(work.group, target)]).collect();
-        self.kernels.for_each_part(rows, maker, |kernels, tiles| {
-            for block in 0..blocks {
-                let (prime, place) = (2 * block / blocks, block % (blocks / 2));
-                for (kernels, sums) in kernels.iter().zip(sums.chunks_exact_mut(inputs.len())) {
-                    let kernels = kernels.block(block, 0..tiles.len());
-                    for (input, sums) in inputs.iter().zip(sums) {
-                        let sums = sums.each_mut().map(|sum| {
-                            let [first, second] = sum.residues_mut();
-                            let residues = if prime == 0 { first } else { second };
-                            &mut residues.as_chunks_mut::<BLOCK>().0[place]
-                        });
-                        multiplier.add_products(prime, sums, kernels, input.block(block, tiles.clone()));
-                    }
-                }
-            }
-        });
-    }
-
-    /// As [`Self::sum`], without transforms.
-    fn sum_directly(&self, work: &Work, inputs: &[Polynomials], sums: &mut [Polynomials]) {
-        sums.iter_mut().flatten().for_each(|sum| sum.fill(0));
-        let first_row = work.group * self.geometry.output_tiles();
-        let tiles = self.geometry.channel_tiles();
-        for block in 0..direct::blocks(self.plan.packing.parameters.dimension()) {
-            for tile in 0..tiles {
-                for (place, target) in work.targets.clone().enumerate() {
-                    let input = &inputs[self.input(work.group, target) * tiles + tile];
-                    let taps = work.rows.clone().map(|row| self.kernels.taps(first_row + row, tile));
-                    let sums = sums.iter_mut().skip(place).step_by(work.targets.len());
-                    direct::add_products(taps.zip(sums), input, block);
-                }
-            }
-        }
-    }
-
     /// Adds the noise of a fresh zero to a ciphertext that has its product, masks and writes it; gives the server's shares of
     /// its outputs.
     ///
@@ -347,15 +255,6 @@ impl PreparedLinear {
         }
         responses
     }
-}
-
-/// A piece of the work on the products: some output tiles of one group, for some requests and windows.
-struct Work {
-    group: usize,
-    /// Output tiles.
-    rows: Range<usize>,
-    /// Windows of requests: numbered by request, then by window.
-    targets: Range<usize>,
 }
 
 /// An output ciphertext of a request.
