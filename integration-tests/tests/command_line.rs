@@ -10,12 +10,15 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 /// A program of this workspace, built with the profile of this test.
+///
+/// It is built as `cargo test --workspace` builds it, so that there is nothing to do if that is what runs: a build of the
+/// programs alone would take other features of what they depend on, and so compile everything again.
 fn program(name: &str) -> Command {
     static BUILD: LazyLock<PathBuf> = LazyLock::new(|| {
         let tests = std::env::current_exe().unwrap();
         let folder = tests.parent().and_then(Path::parent).unwrap().to_path_buf();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--locked", "--bin", "model-server", "--bin", "tacit"]);
+        build.args(["test", "--workspace", "--no-run", "--locked", "--quiet"]);
         build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         build.arg("--target-dir").arg(folder.parent().unwrap());
         if folder.file_name().is_some_and(|name| name == "release") {
