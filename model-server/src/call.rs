@@ -56,6 +56,26 @@ impl<In: Message + Default + 'static, Out: Message> Call<In, Out> {
     {
         let next = timeout(self.idle_timeout, self.requests.message()).await;
         let message = next.map_err(|_| ServiceError::Idle(self.idle_timeout))?;
+        self.take(message)
+    }
+
+    /// As [`Self::receive`], without waiting: `None` also if no request is there yet.
+    pub(crate) async fn receive_arrived<Request>(&mut self) -> Result<Option<Request>, ServiceError>
+    where
+        Request: TryFrom<In, Error = ConvertError>,
+    {
+        let message = tokio::select! {
+            biased;
+            message = self.requests.message() => message,
+            () = std::future::ready(()) => Ok(None),
+        };
+        self.take(message)
+    }
+
+    fn take<Request>(&mut self, message: Result<Option<In>, Status>) -> Result<Option<Request>, ServiceError>
+    where
+        Request: TryFrom<In, Error = ConvertError>,
+    {
         let Some(message) = message.map_err(|status| ServiceError::from_inbound(&status))? else {
             return Ok(None);
         };

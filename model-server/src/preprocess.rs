@@ -19,6 +19,10 @@ use crate::service::{Service, admit};
 use crate::store::Reservation;
 use crate::workers::Lane;
 
+/// Bytes of a call's messages that are taken off the connection before they can be answered, up to the message that
+/// exceeds them.
+const WAITING_BYTES: usize = 8 << 20;
+
 /// The `Preprocess` call on the wire.
 pub(crate) type PreprocessCall = Call<pb::PreprocessRequest, pb::PreprocessResponse>;
 
@@ -100,12 +104,10 @@ async fn run(service: &Service, peer: &Peer, call: &mut PreprocessCall) -> Resul
     call.send(answers).await?;
 
     while !machine.is_finished() {
-        let Some(request) = call.receive::<PreprocessRequest>().await? else {
-            return Err(ServiceError::EndedEarly);
-        };
+        let requests = arrived(call, machine.waiting_bytes()).await?;
         let watch = Arc::clone(&stopwatch);
         let job = move || {
-            let progress = watch.time(Work::Transfers, || machine.handle(request));
+            let progress = watch.time(Work::Transfers, || machine.handle(requests));
             (machine, progress)
         };
         let ((returned, progress), time) = service.workers.run(Lane::Preprocessing, job).await?;
@@ -120,6 +122,25 @@ async fn run(service: &Service, peer: &Peer, call: &mut PreprocessCall) -> Resul
         }
     }
     Ok(())
+}
+
+/// What has arrived of the client, so that uploads of several sessions for one step are answered together. Waits for a
+/// message if no upload waits for its answer, `waiting` bytes of them in all.
+async fn arrived(call: &mut PreprocessCall, waiting: usize) -> Result<Vec<PreprocessRequest>, ServiceError> {
+    let mut requests = Vec::new();
+    if waiting == 0 {
+        requests.push(call.receive::<PreprocessRequest>().await?.ok_or(ServiceError::EndedEarly)?);
+    }
+    let mut bytes = waiting;
+    while bytes < WAITING_BYTES
+        && let Some(request) = call.receive_arrived::<PreprocessRequest>().await?
+    {
+        if let PreprocessRequest::Step(message) = &request {
+            bytes += message.data.len();
+        }
+        requests.push(request);
+    }
+    Ok(requests)
 }
 
 /// Holds the batch against the limits, before any work is done for it.

@@ -10,7 +10,7 @@ use tacit_protocol::he::{
 };
 use tacit_protocol::plan::{LinearPlan, LinearShape, Padding, Shape};
 use tacit_protocol::random::Seed;
-use tacit_protocol::steps::linear::{client_encrypt, server_respond_together};
+use tacit_protocol::steps::linear::{client_encrypt, server_respond};
 
 fn main() {
     divan::main();
@@ -128,5 +128,5 @@ fn respond_with(bencher: Bencher, case: &str, prepared: fn(&Layer) -> &PreparedL
     let requests = vec![request; if way.starts_with('4') { 4 } else { 1 }];
     let threads = if way.contains("2 threads") { 2 } else { 1 };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-    bencher.bench(|| pool.install(|| server_respond_together(prepared(layer), &requests)));
+    bencher.bench(|| pool.install(|| server_respond(prepared(layer), &requests)));
 }

@@ -7,7 +7,9 @@
 //! decryption added these are the costs by which packings are chosen (`he/search.rs`).
 
 use divan::Bencher;
-use tacit_protocol::he::{ClientBackend, ClientEngine, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey};
+use tacit_protocol::he::{
+    ClientBackend, ClientEngine, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
+};
 use tacit_protocol::plan::{LinearPlan, LinearShape, Packing};
 use tacit_protocol::random::Seed;
 use tacit_protocol::steps::linear::{client_encrypt, server_respond};
@@ -62,8 +64,9 @@ fn respond(bencher: Bencher, parameters: ParameterSet, [inputs, outputs]: [usize
     let mask = Seed::random().expect("system randomness").uniform_u32(shape.input.elements());
     let upload = client_encrypt(&*engine, &plan, &mask).expect("a mask of the right length");
     let seed = Seed::random().expect("system randomness");
+    let request = LinearRequest { public_key: &key, upload: &upload, seed: &seed };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
-    bencher.bench(|| pool.install(|| server_respond(&prepared, &key, &upload, &seed)));
+    bencher.bench(|| pool.install(|| server_respond(&prepared, &[request])));
 }
 
 #[divan::bench(args = LAYERS)]

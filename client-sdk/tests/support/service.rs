@@ -125,7 +125,7 @@ async fn preprocess(
                 responses = first;
             }
             (request, Some(machine)) => {
-                let handle = || machine.handle(request);
+                let handle = || machine.handle([request]);
                 let progress = stopwatch.time(Work::Transfers, handle).map_err(session_status)?;
                 responses.extend(progress.messages);
                 for (session, prepared) in progress.prepared {

@@ -136,7 +136,7 @@ fn preprocess(model: &Arc<Timed>, sessions: u32) -> Result<(Cost, Sessions), Box
                     responses.extend(answers);
                 }
                 (request, Some(server)) => {
-                    let progress = server.handle(request)?;
+                    let progress = server.handle([request])?;
                     responses.extend(progress.messages);
                     for (session, prepared) in progress.prepared {
                         server_sessions.push(prepared);

@@ -102,7 +102,7 @@ mod tests {
     use super::super::engine::NativeEngine;
     use super::super::keys::SecretKey;
     use super::super::ring::binary;
-    use super::super::{PreparedLinear, PreparedPublicKey, choose_packing, expand_masks};
+    use super::super::{LinearRequest, PreparedLinear, PreparedPublicKey, choose_packing, expand_masks};
     use super::*;
     use crate::plan::{LinearPlan, LinearShape};
     use crate::random::Seed;
@@ -159,7 +159,8 @@ mod tests {
         let prepared = PreparedLinear::new(&plan, &weights).unwrap();
         let mask = Seed::for_test(2).uniform_u32(70);
         let upload = client_encrypt(&*engine, &plan, &mask).unwrap();
-        let (response, server) = server_respond(&prepared, &key, &upload, &Seed::for_test(3)).unwrap();
+        let request = LinearRequest { public_key: &key, upload: &upload, seed: &Seed::for_test(3) };
+        let (response, server) = server_respond(&prepared, &[request]).unwrap().swap_remove(0);
         let client = client_decrypt(&*engine, &plan, &response).unwrap();
         for (output, row) in weights.chunks_exact(70).enumerate() {
             let product = |(weight, element): (&i16, &u32)| (i32::from(*weight) as u32).wrapping_mul(*element);

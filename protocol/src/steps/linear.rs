@@ -12,11 +12,10 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::he::{
-    ClientEngine, Encrypted, Geometry, HeError, LinearRequest, LinearResponse, PreparedLinear, PreparedPublicKey,
-    read_response, write_bodies,
+    ClientEngine, Encrypted, Geometry, HeError, LinearRequest, LinearResponse, PreparedLinear, read_response,
+    write_bodies,
 };
 use crate::plan::LinearPlan;
-use crate::random::Seed;
 use crate::share::Share;
 
 /// Client: the upload for its input share `mask`.
@@ -33,28 +32,12 @@ pub fn client_encrypt(engine: &dyn ClientEngine, linear: &LinearPlan, mask: &[u3
     Ok(write_bodies(&seed, &bodies, linear))
 }
 
-/// Server: the response to an upload, and its share `s`, drawn from `seed`.
+/// Server: the responses to uploads, and its shares `s`, each drawn from the request's seed; one pass over the weights answers
+/// several where that is cheaper.
 ///
 /// # Errors
 /// An upload of a wrong length, a key of another parameter set.
-pub fn server_respond(
-    prepared: &PreparedLinear,
-    public_key: &PreparedPublicKey,
-    upload: &[u8],
-    seed: &Seed,
-) -> Result<LinearResponse, HeError> {
-    let mut responses = prepared.respond(&[LinearRequest { public_key, upload, seed }])?;
-    Ok(responses.swap_remove(0))
-}
-
-/// Server: as [`server_respond`], for several uploads in one pass over the weights.
-///
-/// # Errors
-/// As [`server_respond`], if it fails for one of them.
-pub fn server_respond_together(
-    prepared: &PreparedLinear,
-    requests: &[LinearRequest],
-) -> Result<Vec<LinearResponse>, HeError> {
+pub fn server_respond(prepared: &PreparedLinear, requests: &[LinearRequest]) -> Result<Vec<LinearResponse>, HeError> {
     prepared.respond(requests)
 }
 

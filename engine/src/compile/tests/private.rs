@@ -26,7 +26,7 @@ fn prepare(model: &Arc<PreparedModel>, sessions: u32) -> Vec<(ClientSession, Ser
             requests.extend(progress.messages);
             client_sessions.extend(progress.prepared);
         } else {
-            let progress = server.handle(requests.pop_front().expect("a request")).expect("the server goes on");
+            let progress = server.handle(requests.pop_front()).expect("the server goes on");
             responses.extend(progress.messages);
             for (session, prepared) in progress.prepared {
                 server_sessions.push(prepared);

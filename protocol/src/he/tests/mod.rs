@@ -381,11 +381,14 @@ fn messages_of_a_wrong_length_are_refused() {
     let prepared = PreparedLinear::new(&plan, &weights).unwrap();
     let seed = Seed::for_test(1);
     let upload = client_encrypt(&*engine, &plan, &[7; 20]).unwrap();
-    let (response, _) = server_respond(&prepared, &key, &upload, &seed).unwrap();
+    let respond = |key: &PreparedPublicKey, upload: &[u8]| {
+        server_respond(&prepared, &[LinearRequest { public_key: key, upload, seed: &seed }])
+    };
+    let (response, _) = respond(&key, &upload).unwrap().swap_remove(0);
     for length in [0, 1, 15, upload.len() - 1, upload.len() + 1] {
         let mut upload = upload.clone();
         upload.resize(length, 0);
-        assert!(matches!(server_respond(&prepared, &key, &upload, &seed), Err(HeError::Length { .. })));
+        assert!(matches!(respond(&key, &upload), Err(HeError::Length { .. })));
     }
     for length in [0, response.len() - 1, response.len() + 1] {
         let mut response = response.clone();
@@ -395,5 +398,5 @@ fn messages_of_a_wrong_length_are_refused() {
     assert!(matches!(client_encrypt(&*engine, &plan, &[7; 19]), Err(HeError::Elements { .. })));
     let other = if plan.packing.parameters == ParameterSet::N4096 { ParameterSet::N2048 } else { ParameterSet::N4096 };
     let other = NativeBackend.generate(other).unwrap().public_key().unwrap();
-    assert!(server_respond(&prepared, &PreparedPublicKey::new(&other).unwrap(), &upload, &seed).is_err());
+    assert!(respond(&PreparedPublicKey::new(&other).unwrap(), &upload).is_err());
 }

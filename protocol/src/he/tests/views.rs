@@ -1,7 +1,7 @@
 //! The noise, and what each side could learn from what it sees.
 
 use super::*;
-use crate::steps::linear::server_respond_together;
+use crate::steps::linear::server_respond;
 use crate::uniformity::assert_uniform;
 
 /// A step small enough that the noise of all its parts can be watched, with both parameter sets.
@@ -35,8 +35,7 @@ fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64, way: Way
         numbers.iter().map(|number| client_encrypt(&*engine, plan, &mask(*number)).unwrap()).collect();
     let requests: Vec<LinearRequest> =
         uploads.iter().zip(&seeds).map(|(upload, seed)| LinearRequest { public_key: &key, upload, seed }).collect();
-    let responses =
-        requests.chunks(way.together).flat_map(|requests| server_respond_together(&prepared, requests).unwrap());
+    let responses = requests.chunks(way.together).flat_map(|requests| server_respond(&prepared, requests).unwrap());
     for ((number, seed), (response, _)) in numbers.iter().zip(&seeds).zip(responses) {
         let exact = convolve(&plan.shape, weights, &mask(*number));
         for (index, (mask, body)) in read_response(plan, &response).unwrap().iter().enumerate() {

@@ -114,6 +114,11 @@ impl PreprocessClient {
         for _ in 0..FIRST_SESSIONS {
             client.start_session(&mut messages)?;
         }
+        // Step by step, so that the server has the uploads of several sessions for a step to answer them together.
+        messages[1..].sort_by_key(|message| match message {
+            PreprocessRequest::Step(message) => message.node,
+            _ => 0,
+        });
         Ok((client, messages))
     }
 

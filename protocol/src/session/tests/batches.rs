@@ -41,7 +41,7 @@ fn round_trips(model: &Arc<TestModel>, sessions: u32, in_flight: Option<usize>) 
                 responses.extend(answers);
                 continue;
             };
-            let progress = server.handle(request).unwrap();
+            let progress = server.handle([request]).unwrap();
             responses.extend(progress.messages);
             for (session, _) in progress.prepared {
                 let id = SessionId::random().unwrap();
@@ -79,7 +79,7 @@ fn the_server_refuses_more_sessions_in_flight_than_the_plan_allows() {
         _ => None,
     });
     for message in masks.filter(|message| message.node == 1) {
-        let answer = server.handle(PreprocessRequest::Step(message.clone()));
+        let answer = server.handle([PreprocessRequest::Step(message.clone())]);
         match message.session {
             0 | 1 => assert!(answer.is_ok()),
             session => assert!(matches!(answer, Err(SessionError::SessionIndex(index)) if index == session)),

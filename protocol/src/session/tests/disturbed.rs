@@ -37,21 +37,21 @@ fn assert_server_refuses_disturbed_preprocessing(model: &Arc<TestModel>) {
         // differ from those of the transcript does not matter for what it accepts.
         let server = || {
             let (mut server, _) = PreprocessServer::open(model.clone(), open.clone()).unwrap();
-            transcript.requests[1..position].iter().for_each(|request| _ = server.handle(request.clone()).unwrap());
+            transcript.requests[1..position].iter().for_each(|request| _ = server.handle([request.clone()]).unwrap());
             server
         };
-        assert!(server().handle(PreprocessRequest::Open(open.clone())).is_err(), "a second Open");
+        assert!(server().handle([PreprocessRequest::Open(open.clone())]).is_err(), "a second Open");
         let mut repeated = server();
-        repeated.handle(request.clone()).unwrap();
-        assert!(repeated.handle(request.clone()).is_err(), "message {position} repeated");
+        repeated.handle([request.clone()]).unwrap();
+        assert!(repeated.handle([request.clone()]).is_err(), "message {position} repeated");
         match request {
             PreprocessRequest::Step(message) => {
                 for message in spoiled(message) {
-                    assert!(server().handle(PreprocessRequest::Step(message)).is_err(), "message {position} spoiled");
+                    assert!(server().handle([PreprocessRequest::Step(message)]).is_err(), "message {position} spoiled");
                 }
                 let mut short = message.clone();
                 short.data.pop();
-                let progress = server().handle(PreprocessRequest::Step(short)).unwrap();
+                let progress = server().handle([PreprocessRequest::Step(short)]).unwrap();
                 assert!(progress.prepared.is_empty(), "a short message finishes nothing");
             }
             PreprocessRequest::OtSetup(setup) => {
@@ -59,7 +59,9 @@ fn assert_server_refuses_disturbed_preprocessing(model: &Arc<TestModel>) {
                     let mut base_sender = setup.base_sender.clone();
                     base_sender.resize(length, 1);
                     assert!(
-                        server().handle(PreprocessRequest::OtSetup(OtSetup { base_sender, ..setup.clone() })).is_err()
+                        server()
+                            .handle([PreprocessRequest::OtSetup(OtSetup { base_sender, ..setup.clone() })])
+                            .is_err()
                     );
                 }
             }
@@ -108,7 +110,7 @@ fn assert_order_is_kept(model: &Arc<TestModel>) {
     );
     for early in [choices.unwrap(), corrections.unwrap()] {
         let (mut server, _) = PreprocessServer::open(model.clone(), open.clone()).unwrap();
-        assert!(server.handle(early.clone()).is_err());
+        assert!(server.handle([early.clone()]).is_err());
     }
     for early in &transcript.responses[1..] {
         let (mut client, _) = PreprocessClient::start(model.plan.clone(), "test", 1, &NativeBackend).unwrap();
@@ -193,7 +195,7 @@ fn garbage_in_messages_gives_no_panic() {
             stream.fill_bytes(&mut message.data);
         }
         // A payload of the right length is accepted whatever it says: it can only spoil the client's own answer.
-        server.handle(request).unwrap();
+        server.handle([request]).unwrap();
     }
     assert!(server.is_finished());
 }

@@ -234,7 +234,7 @@ fn prepare(model: &Arc<TestModel>, sessions: u32) -> (Vec<ClientSession>, Vec<Se
                 responses
             }
             (request, Some(server)) => {
-                let progress = server.handle(request).unwrap();
+                let progress = server.handle([request]).unwrap();
                 let mut responses = progress.messages;
                 for (session, prepared) in progress.prepared {
                     server_sessions.push(prepared);

@@ -90,7 +90,7 @@ fn observers_are_told_each_kind_of_work() {
     while let Some(request) = queue.pop_front() {
         let is_upload =
             matches!(&request, PreprocessRequest::Step(message) if message.kind == MessageKind::MaskCiphertexts);
-        let mut progress = server.handle(request).unwrap();
+        let mut progress = server.handle([request]).unwrap();
         assert_eq!(server_diary.read().contains(&Encryption), is_upload);
         if let Some((session, ready)) = progress.prepared.pop() {
             prepared = Some(ready);
@@ -115,4 +115,50 @@ fn observers_are_told_each_kind_of_work() {
         }
     }
     assert!(server.is_finished());
+}
+
+#[test]
+fn uploads_that_have_arrived_together_are_answered_together() {
+    let (mut client, requests) = PreprocessClient::start(MODEL.plan.clone(), "test", 5, &NativeBackend).unwrap();
+    let mut queue: VecDeque<PreprocessRequest> = requests.into();
+    let Some(PreprocessRequest::Open(open)) = queue.pop_front() else { panic!("Open comes first") };
+    let diary = Arc::new(Diary::default());
+    let (mut server, mut responses) = PreprocessServer::open_observed(MODEL.clone(), open, diary.clone()).unwrap();
+    diary.read();
+    let (mut client_sessions, mut server_sessions, mut passes, mut most) = (Vec::new(), Vec::new(), 0, 0);
+    while !client.is_finished() {
+        for response in std::mem::take(&mut responses) {
+            let progress = client.handle(response).unwrap();
+            queue.extend(progress.messages);
+            client_sessions.extend(progress.prepared);
+        }
+        // All that is on its way arrives at once; then no more until everything is answered.
+        let mut arrived = std::mem::take(&mut queue);
+        loop {
+            let mut progress = server.handle(arrived.drain(..)).unwrap();
+            let answers = progress.messages.iter().filter(|message| {
+                matches!(message, PreprocessResponse::Step(message) if message.kind == MessageKind::LinearResponses)
+            });
+            let answers = answers.count();
+            passes += diary.read().iter().filter(|work| **work == Work::Encryption).count();
+            most = most.max(answers);
+            for (session, prepared) in progress.prepared {
+                server_sessions.push(prepared);
+                let id = SessionId::random().unwrap();
+                progress.messages.push(PreprocessResponse::Prepared(Prepared { session, id, lifetime_seconds: 60 }));
+            }
+            responses.extend(progress.messages);
+            if server.waiting_bytes() == 0 {
+                break;
+            }
+        }
+    }
+    assert!(server.is_finished());
+    // Three linear steps, each for four sessions and then for the fifth.
+    assert_eq!((passes, most), (6, 4));
+    for ((client, server), input) in client_sessions.into_iter().zip(server_sessions).zip(inputs()) {
+        let bounds = MODEL.bounds(&input);
+        let (logits, _, _) = infer(&MODEL, client, server, &ring(&input));
+        assert!(logits.iter().zip(bounds).all(|(logit, (low, high))| (low..=high).contains(&i64::from(*logit as i32))));
+    }
 }

@@ -1,0 +1,244 @@
+//! Preprocessing, the server's side: encrypted masks in, prepared sessions out.
+
+mod preparation;
+mod uploads;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::assembly::split;
+use super::error::SessionError;
+use super::in_flight::sessions_in_flight;
+use super::layout::SessionLayout;
+use super::message::{Accept, Message, MessageKind, Open, OtSetup, PreprocessRequest, PreprocessResponse};
+use super::model::ServerModel;
+use super::observer::{Unobserved, Work, WorkObserver};
+use super::online_server::ServerSession;
+use super::transfers::{self, Choosing, Preparing};
+use crate::he::{LinearRequest, ParameterSet, PreparedPublicKey};
+use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::plan::{Plan, Step};
+use crate::steps::linear;
+use preparation::Preparation;
+use uploads::Uploads;
+
+/// The server's side of one `Preprocess` stream.
+pub struct PreprocessServer {
+    context: Context,
+    sessions: u32,
+    started: u32,
+    finished: u32,
+    base: Option<BaseReceiver>,
+    /// The silent extension's preparation while the client's answer is awaited.
+    preparing: Option<Preparing>,
+    active: BTreeMap<u32, Preparation>,
+    /// What the sessions in `active` have sent for linear steps and has not been answered.
+    uploads: Uploads,
+    /// Most sessions that may be in `active`.
+    pub(super) in_flight: usize,
+}
+
+/// What [`PreprocessServer::handle`] gives.
+pub struct ServerProgress {
+    /// To be sent, in order.
+    pub messages: Vec<PreprocessResponse>,
+    /// Sessions that are ready, with their index in the batch. The caller stores each one and then announces it with
+    /// [`PreprocessResponse::Prepared`].
+    pub prepared: Vec<(u32, ServerSession)>,
+}
+
+/// What all sessions of a batch share.
+struct Context {
+    model: Arc<dyn ServerModel>,
+    layout: Arc<SessionLayout>,
+    public_keys: BTreeMap<ParameterSet, PreparedPublicKey>,
+    /// The transfers in which the server chooses. With the silent extension known after its preparation.
+    receiver: Option<ExtensionReceiver>,
+    /// The transfers in which the client chooses. Known after `OtSetup`.
+    sender: Option<ExtensionSender>,
+    observer: Arc<dyn WorkObserver>,
+}
+
+impl PreprocessServer {
+    /// Answers the first message of a stream.
+    ///
+    /// # Errors
+    /// A digest that is not the model's, a bad count, unfit public keys or base transfers.
+    pub fn open(model: Arc<dyn ServerModel>, open: Open) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
+        Self::open_observed(model, open, Arc::new(Unobserved))
+    }
+
+    /// As [`PreprocessServer::open`]; tells `observer` what is computed, now and later.
+    ///
+    /// # Errors
+    /// As [`PreprocessServer::open`].
+    pub fn open_observed(
+        model: Arc<dyn ServerModel>,
+        open: Open,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
+        if open.digest != model.digest() {
+            return Err(SessionError::Digest);
+        }
+        transfers::check_sessions(model.plan(), open.sessions)?;
+        observer.begins(Work::Encryption);
+        let public_keys = prepare_public_keys(model.plan(), &open)?;
+        observer.begins(Work::Transfers);
+        let layout = Arc::new(SessionLayout::new(model.plan()));
+        let kind = model.plan().transfers;
+        let [_, transfers] = layout.transfers_of(open.sessions);
+        let Choosing { receiver, preparing, base_sender, request } =
+            transfers::choose(kind, transfers, &open.base_receiver)?;
+        let (base, base_receiver) = BaseReceiver::start(kind.tree_height())?;
+        let in_flight = sessions_in_flight(model.plan());
+        let context = Context { model, layout, public_keys, receiver, sender: None, observer };
+        let server = Self {
+            context,
+            sessions: open.sessions,
+            started: 0,
+            finished: 0,
+            base: Some(base),
+            preparing,
+            active: BTreeMap::new(),
+            uploads: Uploads::default(),
+            in_flight,
+        };
+        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver, preparation: request })]))
+    }
+
+    /// Takes messages of the client, in order, and answers them all except uploads for linear steps. Of those it answers
+    /// some for one step, in one pass over its weights; if others are left [`Self::waiting_bytes`] says so, and this has to
+    /// be called again, with or without messages. May compute for long.
+    ///
+    /// # Errors
+    /// Any message that does not fit the state; after an error the stream is of no further use.
+    pub fn handle(
+        &mut self,
+        requests: impl IntoIterator<Item = PreprocessRequest>,
+    ) -> Result<ServerProgress, SessionError> {
+        let mut progress = ServerProgress { messages: Vec::new(), prepared: Vec::new() };
+        self.context.observer.begins(Work::Transfers);
+        let mut touched = BTreeSet::new();
+        for request in requests {
+            match request {
+                PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
+                PreprocessRequest::OtSetup(setup) => self.set_up(&setup, &mut progress.messages)?,
+                PreprocessRequest::Step(message) if message.kind == MessageKind::ClientPreparation => {
+                    self.prepare(message, &mut progress.messages)?;
+                }
+                PreprocessRequest::Step(message) => {
+                    touched.insert(message.session);
+                    self.step(message, &mut progress.messages)?;
+                }
+            }
+        }
+        touched.extend(self.answer_uploads(&mut progress.messages)?);
+        for index in touched {
+            if self.active.get(&index).is_some_and(Preparation::is_ready)
+                && let Some(session) = self.active.remove(&index)
+            {
+                self.finished += 1;
+                progress.prepared.push((index, session.finish(&self.context)));
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Bytes of uploads for linear steps that wait for an answer; 0 if there are none.
+    pub fn waiting_bytes(&self) -> usize {
+        self.uploads.bytes()
+    }
+
+    /// Whether every session of the batch is ready.
+    pub fn is_finished(&self) -> bool {
+        self.finished == self.sessions
+    }
+
+    /// Takes the client's answer to [`Accept`].
+    fn set_up(&mut self, setup: &OtSetup, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
+        let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
+        let kind = self.context.model.plan().transfers;
+        let [transfers, _] = self.context.layout.transfers_of(self.sessions);
+        let (sender, answer) = transfers::serve(kind, transfers, base, &setup.base_sender, &setup.preparation)?;
+        self.context.sender = Some(sender);
+        messages.extend(split(0, 0, MessageKind::ServerPreparation, 0, answer).map(PreprocessResponse::Step));
+        self.begin(messages);
+        Ok(())
+    }
+
+    /// Takes a piece of the client's answer to the preparation.
+    fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
+        if self.context.sender.is_none() {
+            return Err(SessionError::Unexpected("an answer to the preparation before OtSetup"));
+        }
+        if let Some(receiver) = Preparing::receive(&mut self.preparing, message)? {
+            self.context.receiver = Some(receiver);
+            self.begin(messages);
+        }
+        Ok(())
+    }
+
+    /// Sends the rows of the sessions that have begun, once the transfers are set up.
+    fn begin(&mut self, messages: &mut Vec<PreprocessResponse>) {
+        for session in self.active.values_mut() {
+            session.send_rows(&self.context, messages);
+        }
+    }
+
+    fn step(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
+        let (index, node) = (message.session, message.node);
+        // A session begins with its first message; sessions begin in order.
+        if index == self.started && index < self.sessions && self.active.len() < self.in_flight {
+            self.active.insert(index, Preparation::new(index, self.context.model.plan())?);
+            self.started += 1;
+        }
+        let session = self.active.get_mut(&index).ok_or(SessionError::SessionIndex(index))?;
+        if let Some(upload) = session.handle(&self.context, message, messages)? {
+            self.uploads.add(node, index, upload);
+        }
+        Ok(())
+    }
+
+    /// Answers uploads for one step; gives the sessions.
+    fn answer_uploads(&mut self, messages: &mut Vec<PreprocessResponse>) -> Result<Vec<u32>, SessionError> {
+        let Some((node, uploads)) = self.uploads.next() else { return Ok(Vec::new()) };
+        let prepared = self.context.model.prepared_linear(node).ok_or(SessionError::Model(node))?;
+        let public_key =
+            self.context.public_keys.get(&prepared.plan().packing.parameters).ok_or(SessionError::PublicKeys)?;
+        let sessions: Vec<u32> = uploads.iter().map(|(session, _)| *session).collect();
+        let active = |index: &u32| self.active.get(index).ok_or(SessionError::SessionIndex(*index));
+        let seeds = sessions
+            .iter()
+            .map(|index| Ok(active(index)?.linear_seed(node)))
+            .collect::<Result<Vec<_>, SessionError>>()?;
+        let requests: Vec<LinearRequest> =
+            uploads.iter().zip(&seeds).map(|((_, upload), seed)| LinearRequest { public_key, upload, seed }).collect();
+        self.context.observer.begins(Work::Encryption);
+        let responses = linear::server_respond(prepared, &requests)?;
+        self.context.observer.begins(Work::Transfers);
+        for (index, response) in sessions.iter().zip(responses) {
+            if let Some(session) = self.active.get_mut(index) {
+                session.answer_upload(&self.context, node, response, messages);
+            }
+        }
+        Ok(sessions)
+    }
+}
+
+/// The client's keys, exactly one for each parameter set of the plan.
+fn prepare_public_keys(plan: &Plan, open: &Open) -> Result<BTreeMap<ParameterSet, PreparedPublicKey>, SessionError> {
+    let mut needed: Vec<ParameterSet> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.step {
+            Step::Linear(linear) => Some(linear.packing.parameters),
+            _ => None,
+        })
+        .collect();
+    needed.sort();
+    needed.dedup();
+    if !open.public_keys.iter().map(|key| key.parameters).eq(needed) {
+        return Err(SessionError::PublicKeys);
+    }
+    open.public_keys.iter().map(|key| Ok((key.parameters, PreparedPublicKey::new(key)?))).collect()
+}
