@@ -1,5 +1,6 @@
 //! Client against server for the linear step, the noise, and what each side could learn.
 
+mod differential;
 mod layers;
 mod views;
 
