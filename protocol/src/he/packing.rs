@@ -197,23 +197,32 @@ impl Geometry {
     /// The taps of all kernel polynomials, ordered by group, output tile, channel tile, from weights ordered
     /// `[output channel][input channel of the group][row][column]`. How many there are says nothing of the weights.
     pub(crate) fn taps(&self, weights: &[i16]) -> Vec<Vec<Tap>> {
+        let mut counts = vec![0; self.kernel_count()];
+        self.for_each_place(|polynomial, _| counts[polynomial] += 1);
+        // With their room from the start: a vector that grows leaves copies of weights behind.
+        let mut polynomials: Vec<Vec<Tap>> = counts.into_iter().map(Vec::with_capacity).collect();
+        let mut weights = weights.iter();
+        self.for_each_place(|polynomial, position| {
+            polynomials[polynomial].extend(weights.next().map(|weight| Tap { position, weight: *weight }));
+        });
+        polynomials
+    }
+
+    /// Calls `visit` with the kernel polynomial and the coefficient of each weight, in the order of the weights.
+    fn for_each_place(&self, mut visit: impl FnMut(usize, u16)) {
         let tiles = self.channel_tiles();
         let [taps_high, taps_wide] = self.shape.kernel;
-        let most = (taps_high * taps_wide).min(self.kernel[0] * self.kernel[1]);
-        // With room from the start: a vector that grows leaves copies of weights behind.
-        let room = (self.packing.channel_tile * self.packing.output_tile * most).min(weights.len());
-        let mut polynomials: Vec<Vec<Tap>> = (0..self.kernel_count()).map(|_| Vec::with_capacity(room)).collect();
-        for (row_index, row) in weights.chunks_exact(taps_high * taps_wide).enumerate() {
-            let channels = self.shape.channels_per_group();
+        let channels = self.shape.channels_per_group();
+        for row_index in 0..self.shape.output.channels * channels {
             let (output, channel) = (row_index / channels, row_index % channels);
             // The first channel that the output's own group has in its joined one.
             let own_group = output / (self.shape.output.channels / self.shape.groups);
             let channel = own_group % self.packing.group_tile * channels + channel;
             let (group, output) = (output / self.group_outputs(), output % self.group_outputs());
-            for (tap, weight) in row.iter().enumerate() {
+            for tap in 0..taps_high * taps_wide {
                 let offset = [tap / taps_wide * self.shape.dilation[0], tap % taps_wide * self.shape.dilation[1]];
                 let phase = [offset[0] % self.shape.stride[0], offset[1] % self.shape.stride[1]];
-                let Some(phase) = self.phases.iter().position(|used| *used == phase) else { continue };
+                let phase = self.phases.iter().position(|used| *used == phase).unwrap_or(0);
                 let channel = channel * self.phases.len() + phase;
                 let (channel_tile, channel) =
                     (channel / self.packing.channel_tile, channel % self.packing.channel_tile);
@@ -222,11 +231,9 @@ impl Geometry {
                 let planes = output * self.packing.channel_tile + channel;
                 let place = [offset[0] / self.shape.stride[0], offset[1] / self.shape.stride[1]];
                 let position = self.origin() - planes * height * width - place[0] * width - place[1];
-                let polynomial = (group * self.output_tiles() + output_tile) * tiles + channel_tile;
-                polynomials[polynomial].push(Tap { position: position as u16, weight: *weight });
+                visit((group * self.output_tiles() + output_tile) * tiles + channel_tile, position as u16);
             }
         }
-        polynomials
     }
 
     /// Rows, columns and channels of the outputs that one ciphertext holds.

@@ -325,6 +325,50 @@ mod tests {
         }
     }
 
+    /// Whatever the compiler makes of the same code: AVX2 and what this processor has best, against the target's own.
+    #[test]
+    fn every_instruction_set_gives_the_same_residues_and_integers() {
+        let mut stream = Seed::for_test(4).stream();
+        let values: Vec<u64> = (0..1003).map(|index| stream.next_u64() >> (index % 3 * 13)).collect();
+        type Way = fn(&[u64]) -> Vec<u64>;
+        macro_rules! way {
+            ($run:expr) => {
+                |values| {
+                    let mut residues = PRIMES.map(|_| vec![0; values.len()]);
+                    for (residues, prime) in residues.iter_mut().zip(PRIMES) {
+                        $run(Reduce { values, residues, prime });
+                        let factors = residues.clone();
+                        $run(Multiply { residues, factors: &factors, prime });
+                    }
+                    let [first, second] = &residues;
+                    let mut integers = vec![0; values.len()];
+                    $run(Recombine { first, second, integers: &mut integers });
+                    integers
+                }
+            };
+        }
+        fn own<Run: NullaryFnOnce>(run: Run) -> Run::Output {
+            run.call()
+        }
+        fn best<Run: NullaryFnOnce>(run: Run) -> Run::Output {
+            Arch::new().dispatch(run)
+        }
+        #[cfg(target_arch = "x86_64")]
+        fn avx2<Run: NullaryFnOnce>(run: Run) -> Run::Output {
+            match pulp::x86::V3::try_new() {
+                Some(instructions) => pulp::Simd::vectorize(instructions, run),
+                None => run.call(),
+            }
+        }
+        let ways: &[Way] = &[
+            way!(best),
+            #[cfg(target_arch = "x86_64")]
+            way!(avx2),
+        ];
+        let expected = (way!(own) as Way)(&values);
+        assert!(ways.iter().all(|way| way(&values) == expected));
+    }
+
     #[test]
     fn any_pair_of_residues_has_its_integer() {
         // Beyond this, integers of both signs may have the same residues.

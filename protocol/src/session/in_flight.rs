@@ -15,10 +15,12 @@ const MIN_SESSIONS: u64 = 2;
 
 /// Most sessions of a stream that a client may have open at the same time, for a validated plan.
 ///
-/// A session counts with the bytes of all of its preprocessing messages, and with eight for each transfer: the pad that a
-/// party keeps of it until the other's corrections come.
+/// A session counts with the bytes of all of its preprocessing messages; with eight for each transfer: the pad that a party
+/// keeps of it until the other's corrections come; and with four for each element of all values: the client's shares, which
+/// it holds until the session is prepared, those of local steps too, of which no message speaks.
 pub(super) fn sessions_in_flight(plan: &Plan) -> usize {
     let session = predict(plan).preprocessing;
-    let bytes = session.bytes_sent + session.bytes_received + 8 * session.transfers;
+    let elements: u64 = plan.nodes.iter().map(|node| node.shape.elements() as u64).sum();
+    let bytes = session.bytes_sent + session.bytes_received + 8 * session.transfers + 4 * elements;
     (MAX_BYTES / bytes.max(1)).max(MIN_SESSIONS) as usize
 }

@@ -1,5 +1,6 @@
 //! Client against server for the linear step, the noise, and what each side could learn.
 
+mod differential;
 mod layers;
 mod views;
 
@@ -289,6 +290,41 @@ fn transforms_are_held_as_far_as_memory_is_given() {
         assert!(held <= memory + taps && held < all, "{held} of {memory}");
     }
     assert!(bytes(all - 1) > all / 2);
+}
+
+#[test]
+fn weights_that_are_kept_take_four_bytes_each_in_any_packing() {
+    let depthwise = LinearShape {
+        input: Shape::new(24, 9, 9),
+        output: Shape::new(48, 5, 5),
+        groups: 24,
+        kernel: [3, 3],
+        stride: [2, 2],
+        padding: Padding { top: 1, left: 1, bottom: 1, right: 1 },
+        ..LinearShape::fully_connected(1, 1)
+    };
+    for (shape, group_tile, tiles, window) in [
+        (depthwise, 1, [3, 2], [6, 6]),
+        (depthwise, 8, [32, 3], [6, 6]),
+        (depthwise, 12, [7, 5], [4, 6]),
+        (LinearShape::fully_connected(700, 90), 1, [300, 8], [1, 1]),
+    ] {
+        let packing = Packing {
+            parameters: ParameterSet::N4096,
+            group_tile,
+            channel_tile: tiles[0],
+            output_tile: tiles[1],
+            window,
+            upload_bits: 60,
+            response_mask_bits: 44,
+            response_body_bits: 38,
+        };
+        check_packing(&shape, &packing).unwrap();
+        let weights = random_weights(shape.weight_count(), 127, 7);
+        let taps = Geometry::new(&LinearPlan { shape, packing }).taps(&weights);
+        assert_eq!(taps.iter().map(Vec::len).sum::<usize>(), weights.len());
+        assert!(taps.iter().all(|taps| taps.capacity() == taps.len()), "{packing:?}");
+    }
 }
 
 #[test]

@@ -11,13 +11,28 @@ fn wide(megabytes: usize) -> Plan {
     plan
 }
 
+/// The test network with a local step of so many elements, none of which is in a message.
+fn wide_locally(elements: usize) -> Plan {
+    let mut plan = (*MODEL.plan).clone();
+    plan.nodes.push(Node { shape: Shape::vector(elements), inputs: vec![9], ..plan.nodes[10].clone() });
+    plan
+}
+
 #[test]
 fn many_small_sessions_are_in_flight_and_few_large_ones() {
     let bytes = |plan: &Plan| {
         let session = predict(plan).preprocessing;
-        session.bytes_sent + session.bytes_received + 8 * session.transfers
+        let shares: usize = plan.nodes.iter().map(|node| 4 * node.shape.elements()).sum();
+        session.bytes_sent + session.bytes_received + 8 * session.transfers + shares as u64
     };
-    for (plan, expected) in [((*MODEL.plan).clone(), 1000..2000), (wide(20), 4..12), (wide(1000), 2..3)] {
+    for (plan, expected) in [
+        ((*MODEL.plan).clone(), 1000..2000),
+        (wide(20), 4..12),
+        (wide(1000), 2..3),
+        // The client holds its share of every value: 16 MB, and 128 MB.
+        (wide_locally(1 << 22), 10..16),
+        (wide_locally(1 << 25), 2..3),
+    ] {
         let sessions = sessions_in_flight(&plan);
         assert!(expected.contains(&sessions), "{sessions} sessions of {} bytes each", bytes(&plan));
         assert!(sessions == 2 || sessions as u64 * bytes(&plan) <= 1 << 28);

@@ -53,7 +53,10 @@ impl SelectServerPending {
         let masks = leaves.flat_map(|(first, count)| {
             planes::read(&choices, first, count).to_le_bytes().into_iter().take(count.div_ceil(8))
         });
-        let masks = Wiped::from(masks.collect::<Vec<u8>>());
+        // With its room from the start: a vector that grows leaves copies behind.
+        let mut room = Vec::with_capacity(layout.leaf_opening_len());
+        room.extend(masks);
+        let masks = Wiped::from(room);
         let joined = layout.leaf_transfers() + elements * layout.joins();
         let (join_pads, rest) = pads.chosen[rest..].split_at(elements * layout.joins());
         let (selector_pads, wrap_pads) = rest.split_at(elements);
