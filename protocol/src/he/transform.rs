@@ -112,7 +112,7 @@ impl Transformer {
     pub(super) fn forward_small_into(&self, polynomial: &[i32], transformed: &mut Transformed) {
         for ((plan, residues), prime) in self.plans.iter().zip(&mut transformed.0).zip(PRIMES) {
             for (residue, value) in residues.iter_mut().zip(polynomial) {
-                *residue = signed_residue(u64::from(value.unsigned_abs()), *value < 0, prime);
+                *residue = residue_of(*value, prime);
             }
             plan.fwd(residues);
             plan.normalize(residues);
@@ -152,8 +152,10 @@ impl Transformer {
     }
 }
 
-fn signed_residue(magnitude: u64, negative: bool, prime: u64) -> u64 {
-    if negative && magnitude != 0 { prime - magnitude } else { magnitude }
+/// A small number modulo a prime, without a branch on its sign: weights are secret.
+fn residue_of(value: i32, prime: u64) -> u64 {
+    let value = i64::from(value);
+    (value as u64).wrapping_add(prime & (value >> 63) as u64)
 }
 
 /// Signed 64-bit numbers to their residues.

@@ -91,7 +91,8 @@ fn any_memory_gives_the_convolution_by_its_definition() {
                 let prepared = PreparedLinear::with_products(&plan, &weights, memory, direct).unwrap();
                 assert!(prepared.held_bytes() <= memory);
                 let seed = Seed::for_test(1000 + case);
-                let (response, server) = server_respond(&prepared, &key, &upload, &seed).unwrap();
+                let request = LinearRequest { public_key: &key, upload: &upload, seed: &seed };
+                let (response, server) = server_respond(&prepared, &[request]).unwrap().swap_remove(0);
                 let client = client_decrypt(&*engine, &plan, &response).unwrap();
                 for ((client, server), expected) in client.iter().zip(server.iter()).zip(&expected) {
                     let error = client.wrapping_add(*server).wrapping_sub(*expected) as i32;
