@@ -111,6 +111,12 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     if arguments.network.is_some() {
         note("the network is emulated by this program, on the same processors; its own work is not counted");
     }
+    if measurements.memory.server_peak.is_some() && measurements.memory.server_held.is_none() {
+        note(
+            "the server has no room for the sessions that it was to hold; -- --session-memory BYTES gives it more, and \
+             -- --sessions-per-connection N lets one client have more",
+        );
+    }
     for clients in &measurements.crowds {
         note(&format!(
             "the server has no room for a session of each of {clients} clients; if it was started here, \
