@@ -190,6 +190,19 @@ async fn tables_and_pictures_show_all_measurements() {
 }
 
 #[tokio::test]
+async fn pictures_that_cannot_be_written_do_not_take_the_figures_with_them() {
+    let server = TestServer::start().await;
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("time-by-kind.svg")).unwrap();
+    let more = ["--json", "--pictures", folder.path().to_str().unwrap()];
+    let output = bench(&server, &[&more, &LEVEL[..]].concat()).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write pictures to "));
+    let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(figures["throughput"][0]["inferences"], 4);
+}
+
+#[tokio::test]
 async fn failures_are_one_line_and_status_1() {
     let server = TestServer::start().await;
     let missing = bench(&server, &["--inputs", "missing.npy"]).await;

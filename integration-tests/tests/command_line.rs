@@ -208,3 +208,15 @@ fn a_bundled_network_is_measured_from_one_command() {
     assert_eq!(memory["server_held"].as_u64() > Some(0), cfg!(target_os = "linux"), "{memory}");
     assert_eq!(figures["throughput"][0]["inferences"], 8);
 }
+
+#[test]
+fn a_server_that_cannot_hold_the_sessions_is_measured_without_them() {
+    let network = models("m4_cryptonets_square.onnx");
+    let few = ["--runs", "1", "--batch", "1", "--held", "6", "--clients", "1", "--inferences", "4"];
+    let server = ["--", "--sessions-per-connection", "5"];
+    let network = ["bench", "--onnx", network.to_str().unwrap(), "--json"];
+    let figures = json(&tacit(&[&network[..], &few, &server].concat()));
+    assert!(figures["memory"]["server_held"].is_null(), "{figures}");
+    assert_eq!(figures["notes"].to_string().contains("the sessions that it was to hold"), cfg!(target_os = "linux"));
+    assert_eq!(figures["throughput"][0]["inferences"], 4);
+}

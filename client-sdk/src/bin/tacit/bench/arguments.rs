@@ -57,9 +57,10 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) inferences: u32,
 
-    /// Clients that infer at the same time, each over a connection of its own, in the throughput measurements.
+    /// Clients that infer at the same time, each over a connection of its own, in the throughput measurements: at most 1000, as
+    /// a server takes 1024 connections.
     #[arg(long, default_value = "1,8,64", value_name = "NUMBERS", value_delimiter = ',',
-          value_parser = clap::value_parser!(u32).range(1..=1024))]
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) clients: Vec<u32>,
 
     /// Threads that compute, of this program and of the server that is started [default: one per processor].
@@ -137,6 +138,7 @@ mod tests {
             &[&server[..], &["--held", "0"]].concat(),
             &[&server[..], &["--inferences", "0"]].concat(),
             &[&server[..], &["--clients", "1,0"]].concat(),
+            &[&server[..], &["--clients", "1,1001"]].concat(),
             &[&server[..], &["--threads", "0"]].concat(),
             &[&server[..], &["--network", "moon"]].concat(),
         ] {

@@ -1,7 +1,8 @@
 //! Runs the phases and takes the time.
 
 use ndarray::{ArrayD, Axis};
-use tacit_client::{Client, ClientBuilder, Model, PhaseStatistics};
+use tacit_client::{Client, ClientBuilder, ClientError, Model, PhaseStatistics};
+use tacit_proto::Reason;
 use tokio::task::JoinSet;
 
 use super::arguments::BenchArguments;
@@ -157,12 +158,13 @@ impl Bench<'_> {
         Ok(phase)
     }
 
-    /// Memory of a server that was started here while it holds prepared sessions; they are used up afterwards.
+    /// Memory of a server that was started here while it holds prepared sessions; they are used up afterwards. Nothing if it
+    /// has no room for them.
     async fn memory_held(&self, progress: &Progress) -> Result<Option<u64>, Failure> {
         let Some(server) = &self.server else { return Ok(None) };
         progress.phase("holding sessions");
-        self.model.preprocess(self.arguments.held).await?;
-        let memory = server.memory();
+        // Some may have been prepared where there was no room for all of them.
+        let memory = if has_room(self.model.preprocess(self.arguments.held).await)? { server.memory() } else { None };
         self.use_up(std::slice::from_ref(&self.model)).await?;
         Ok(memory)
     }
@@ -185,5 +187,14 @@ impl Bench<'_> {
             progress.step();
         }
         Ok(phase)
+    }
+}
+
+/// Whether the server had room for the sessions that it was asked for; any other failure is one.
+pub(crate) fn has_room(prepared: Result<PhaseStatistics, ClientError>) -> Result<bool, Failure> {
+    match prepared {
+        Ok(_) => Ok(true),
+        Err(ClientError::Status { reason: Some(Reason::Capacity), .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -36,16 +36,14 @@ const RANDOM_INPUTS: usize = 8;
 /// Measures and reports, unless a signal ends it before.
 pub(crate) async fn run(arguments: BenchArguments) -> Result<(), Failure> {
     // Signals are waited for before a server is started: it ends with this program.
-    let text = tokio::select! {
+    tokio::select! {
         biased;
-        () = interrupted() => return Err(Failure::message("interrupted")),
-        text = measured(&arguments) => text?,
-    };
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::new("cannot print", &error))
+        () = interrupted() => Err(Failure::message("interrupted")),
+        result = measure_and_report(&arguments) => result,
+    }
 }
 
-/// What is printed.
-async fn measured(arguments: &BenchArguments) -> Result<String, Failure> {
+async fn measure_and_report(arguments: &BenchArguments) -> Result<(), Failure> {
     arguments.pictures.as_deref().map_or(Ok(()), pictures::make_folder)?;
     let started = match &arguments.onnx {
         Some(onnx) => Some(ServerProcess::start(onnx, arguments).await?),
@@ -64,14 +62,19 @@ async fn measured(arguments: &BenchArguments) -> Result<String, Failure> {
     let bench = Bench { arguments, url: &url, server, model, inputs };
     let measurements = bench.run().await?;
     let figures = figures(&bench, &measurements);
-    if let Some(folder) = &arguments.pictures {
-        pictures::write(&figures, folder)?;
-    }
-    if !arguments.json {
-        return Ok(figures.to_string());
-    }
-    let text = serde_json::to_string(&figures).map_err(|error| Failure::new("cannot print", &error))?;
-    Ok(text + "\n")
+    print(&figures, arguments.json)?;
+    // Last, so that figures that took minutes are not lost with the pictures.
+    arguments.pictures.as_deref().map_or(Ok(()), |folder| pictures::write(&figures, folder))
+}
+
+fn print(figures: &Figures, as_json: bool) -> Result<(), Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new("cannot print", error);
+    let text = if as_json {
+        serde_json::to_string(figures).map_err(|error| failed(&error))? + "\n"
+    } else {
+        figures.to_string()
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| failed(&error))
 }
 
 /// The proxy in front of the server, if a network is to be emulated.
@@ -110,6 +113,12 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     }
     if arguments.network.is_some() {
         note("the network is emulated by this program, on the same processors; its own work is not counted");
+    }
+    if measurements.memory.server_peak.is_some() && measurements.memory.server_held.is_none() {
+        note(
+            "the server has no room for the sessions that it was to hold; -- --session-memory BYTES gives it more, and \
+             -- --sessions-per-connection N lets one client have more",
+        );
     }
     for clients in &measurements.crowds {
         note(&format!(

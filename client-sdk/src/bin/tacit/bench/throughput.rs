@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use ndarray::ArrayD;
 use tacit_client::{ClientError, Model};
-use tacit_proto::Reason;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::measure::{Bench, builder};
+use super::measure::{Bench, builder, has_room};
 use super::usage::ProcessorTime;
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -128,10 +127,8 @@ impl Bench<'_> {
 /// Gives each model `sessions` sessions; `false` if the server has no room for them.
 async fn prepare(models: &[Model], sessions: u32) -> Result<bool, Failure> {
     for model in models {
-        match model.preprocess(sessions).await {
-            Ok(_) => {}
-            Err(ClientError::Status { reason: Some(Reason::Capacity), .. }) => return Ok(false),
-            Err(error) => return Err(error.into()),
+        if !has_room(model.preprocess(sessions).await)? {
+            return Ok(false);
         }
     }
     Ok(true)
