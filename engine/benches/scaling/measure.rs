@@ -3,17 +3,16 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tacit_engine::prepared::PreparedModel;
 use tacit_engine::quantize::Calibration;
 use tacit_engine::{CompileOptions, compile};
-use tacit_protocol::he::{NativeBackend, PreparedLinear};
-use tacit_protocol::plan::{NodeId, Plan, PlanDigest};
+use tacit_proto::{StepTimes, Stopwatch};
+use tacit_protocol::he::NativeBackend;
 use tacit_protocol::session::{
-    ClientSession, MessageKind, OnlineProgress, OnlineRequest, Prepared, PreprocessClient, PreprocessRequest,
-    PreprocessResponse, PreprocessServer, ServerModel, ServerSession, SessionId, predict,
+    ClientSession, OnlineProgress, OnlineRequest, Prepared, PreprocessClient, PreprocessRequest, PreprocessResponse,
+    PreprocessServer, ServerModel, ServerSession, SessionId, Work, predict,
 };
 
 use crate::network::Network;
@@ -39,7 +38,7 @@ pub struct Cost {
     pub transfers: f64,
     /// Online phase of one session.
     pub online: Parties,
-    /// Part of `online`: the server's linear layers.
+    /// Part of `online`: the server's linear layers and local steps.
     pub linear: f64,
     /// Bytes of preprocessing of all sessions, both directions.
     pub preprocessing_bytes: u64,
@@ -65,7 +64,7 @@ pub fn measure(network: &Network, sessions: u32) -> Result<Cost, Box<dyn Error +
     let begin = Instant::now();
     let calibration = Calibration::from_samples(network.images(SAMPLES))?;
     let compiled = compile(network.graph.clone(), Some(&calibration), &CompileOptions::default())?;
-    let model = Arc::new(Timed { model: PreparedModel::new(&compiled)?, linear: AtomicU64::new(0) });
+    let model = Arc::new(PreparedModel::new(&compiled)?);
     let load = begin.elapsed().as_secs_f64();
 
     let mut runs = Vec::new();
@@ -85,7 +84,7 @@ pub fn measure(network: &Network, sessions: u32) -> Result<Cost, Box<dyn Error +
         .map(|phase| phase.bytes_sent + phase.bytes_received);
     Ok(Cost {
         load,
-        model_bytes: model.model.memory_bytes(),
+        model_bytes: model.memory_bytes(),
         preprocessing: Parties {
             client: median(&runs, |cost| cost.preprocessing.client),
             server: median(&runs, |cost| cost.preprocessing.server),
@@ -110,142 +109,76 @@ fn median(costs: &[Cost], part: impl Fn(&Cost) -> f64) -> f64 {
 
 type Sessions = Vec<(ClientSession, ServerSession)>;
 
-/// Prepares sessions. All messages of one party are handled before the other's turn, so that in the first sessions of a
-/// stream no message makes a party both encrypt and transfer.
-fn preprocess(model: &Arc<Timed>, sessions: u32) -> Result<(Cost, Sessions), Box<dyn Error + Send + Sync>> {
-    let mut cost = Cost::default();
-    let begin = Instant::now();
-    let plan = Arc::clone(model.plan());
-    let (mut client, requests) = PreprocessClient::start(plan, "scaling", sessions, &NativeBackend)?;
-    cost.preprocessing.client += seconds(begin);
-    cost.encryption += seconds(begin);
-    let (mut requests, mut responses) = (VecDeque::from(requests), VecDeque::new());
-    let mut server: Option<PreprocessServer> = None;
+/// Prepares sessions.
+fn preprocess(model: &Arc<PreparedModel>, sessions: u32) -> Result<(Cost, Sessions), Box<dyn Error + Send + Sync>> {
+    let [client_watch, server_watch] = [(); 2].map(|()| Arc::new(Stopwatch::default()));
+    let start = || {
+        let (plan, observer) = (Arc::clone(model.plan()), Arc::clone(&client_watch));
+        PreprocessClient::start_observed(plan, "scaling", sessions, &NativeBackend, observer)
+    };
+    let (mut client, requests) = client_watch.time(Work::Encryption, start)?;
+    let mut requests = VecDeque::from(requests);
+    let Some(PreprocessRequest::Open(open)) = requests.pop_front() else { return Err("a message before Open".into()) };
+    let start = || PreprocessServer::open_observed(Arc::clone(model) as _, open, Arc::clone(&server_watch) as _);
+    let (mut server, responses) = server_watch.time(Work::Encryption, start)?;
+    let mut responses = VecDeque::from(responses);
     let (mut client_sessions, mut server_sessions) = (Vec::new(), Vec::new());
     while !client.is_finished() {
         while let Some(request) = requests.pop_front() {
-            let kind = match &request {
-                PreprocessRequest::Step(message) => Some(message.kind),
-                _ => None,
-            };
-            let begin = Instant::now();
-            match (request, &mut server) {
-                (PreprocessRequest::Open(open), None) => {
-                    let (machine, answers) = PreprocessServer::open(Arc::clone(model) as _, open)?;
-                    server = Some(machine);
-                    responses.extend(answers);
-                }
-                (request, Some(server)) => {
-                    let progress = server.handle([request])?;
-                    responses.extend(progress.messages);
-                    for (session, prepared) in progress.prepared {
-                        server_sessions.push(prepared);
-                        let id = SessionId::random()?;
-                        responses.push_back(PreprocessResponse::Prepared(Prepared {
-                            session,
-                            id,
-                            lifetime_seconds: 60,
-                        }));
-                    }
-                }
-                _ => return Err("a message before Open".into()),
+            let progress = server_watch.time(Work::Transfers, || server.handle([request]))?;
+            responses.extend(progress.messages);
+            for (session, prepared) in progress.prepared {
+                server_sessions.push(prepared);
+                let id = SessionId::random()?;
+                responses.push_back(PreprocessResponse::Prepared(Prepared { session, id, lifetime_seconds: 60 }));
             }
-            let seconds = seconds(begin);
-            cost.preprocessing.server += seconds;
-            *cost.part(kind) += seconds;
         }
         while let Some(response) = responses.pop_front() {
-            let kind = match &response {
-                PreprocessResponse::Step(message) => Some(message.kind),
-                // The client begins with the next session.
-                PreprocessResponse::Prepared(_) => Some(MessageKind::MaskCiphertexts),
-                PreprocessResponse::Accept(_) => None,
-            };
-            let begin = Instant::now();
-            let progress = client.handle(response)?;
-            let seconds = seconds(begin);
-            cost.preprocessing.client += seconds;
-            *cost.part(kind) += seconds;
+            let progress = client_watch.time(Work::Transfers, || client.handle(response))?;
             requests.extend(progress.messages);
             client_sessions.extend(progress.prepared);
         }
     }
+    let [client, server] = [client_watch.times(), server_watch.times()];
+    let cost = Cost {
+        preprocessing: Parties { client: seconds(client.total()), server: seconds(server.total()) },
+        encryption: seconds(client.encryption + server.encryption),
+        transfers: seconds(client.transfers + server.transfers),
+        ..Cost::default()
+    };
     Ok((cost, client_sessions.into_iter().zip(server_sessions).collect()))
-}
-
-impl Cost {
-    /// Where the time of handling a message of preprocessing belongs.
-    fn part(&mut self, kind: Option<MessageKind>) -> &mut f64 {
-        match kind {
-            Some(MessageKind::MaskCiphertexts | MessageKind::LinearResponses) => &mut self.encryption,
-            _ => &mut self.transfers,
-        }
-    }
 }
 
 /// One private inference; gives the cost of the online phase.
 fn infer(
-    model: &Arc<Timed>,
+    model: &Arc<PreparedModel>,
     (client, server): (ClientSession, ServerSession),
     image: &[f32],
 ) -> Result<Cost, Box<dyn Error + Send + Sync>> {
-    let mut cost = Cost::default();
-    model.linear.store(0, Ordering::Relaxed);
-    let begin = Instant::now();
-    let (mut client, requests) = client.start(&model.plan().encode_input(image)?)?;
-    cost.online.client += seconds(begin);
-    let mut server = server.start(Arc::clone(model) as _)?;
-    let mut requests: VecDeque<OnlineRequest> = requests.into();
+    let [client_watch, server_watch] = [(); 2].map(|()| Arc::new(Stopwatch::default()));
+    let input = model.plan().encode_input(image)?;
+    let (mut client, requests) = client_watch.time(Work::Linear, || client.start(&input))?;
+    let mut server = server.start_observed(Arc::clone(model) as _, Arc::clone(&server_watch) as _)?;
+    // The first message names the session.
+    let mut requests: VecDeque<OnlineRequest> = requests.into_iter().skip(1).collect();
     while let Some(request) = requests.pop_front() {
-        if let OnlineRequest::Open(_) = request {
-            continue;
-        }
-        let begin = Instant::now();
-        let responses = server.handle(request)?;
-        cost.online.server += seconds(begin);
+        let responses = server_watch.time(Work::Activation, || server.handle(request))?;
         for response in responses {
-            let begin = Instant::now();
-            if let OnlineProgress::Continue(messages) = client.handle(response)? {
+            if let OnlineProgress::Continue(messages) =
+                client_watch.time(Work::Activation, || client.handle(response))?
+            {
                 requests.extend(messages);
             }
-            cost.online.client += seconds(begin);
         }
     }
-    cost.linear = Duration::from_nanos(model.linear.load(Ordering::Relaxed)).as_secs_f64();
-    Ok(cost)
+    let [client, server]: [StepTimes; 2] = [client_watch.times(), server_watch.times()];
+    Ok(Cost {
+        online: Parties { client: seconds(client.total()), server: seconds(server.total()) },
+        linear: seconds(server.linear),
+        ..Cost::default()
+    })
 }
 
-fn seconds(begin: Instant) -> f64 {
-    begin.elapsed().as_secs_f64()
-}
-
-/// A model that takes the time of its linear layers.
-struct Timed {
-    model: PreparedModel,
-    /// Nanoseconds.
-    linear: AtomicU64,
-}
-
-impl ServerModel for Timed {
-    fn plan(&self) -> &Arc<Plan> {
-        self.model.plan()
-    }
-
-    fn digest(&self) -> PlanDigest {
-        self.model.digest()
-    }
-
-    fn prepared_linear(&self, node: NodeId) -> Option<&PreparedLinear> {
-        self.model.prepared_linear(node)
-    }
-
-    fn linear(&self, node: NodeId, share: &[u32], accumulators: &mut [u32]) {
-        let begin = Instant::now();
-        self.model.linear(node, share, accumulators);
-        self.linear.fetch_add(begin.elapsed().as_nanos() as u64, Ordering::Relaxed);
-    }
-
-    fn offset(&self, node: NodeId, share: &mut [u32]) {
-        self.model.offset(node, share);
-    }
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
 }
