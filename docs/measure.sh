@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what docs/performance.md says of whole networks. Writes one JSON file for each measurement into the folder that is given,
-# and the pictures of docs/pictures. Takes about half an hour on 2 cores; nothing else should run meanwhile.
+# and the pictures of docs/pictures. Takes twenty minutes on 2 cores; nothing else should run meanwhile.
 set -euo pipefail
 results=$(realpath "${1:?the folder for the results}")
 cd "$(dirname "$0")/.."
