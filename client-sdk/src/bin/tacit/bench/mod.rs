@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> Result<(), Failure> {
 
 async fn measure_and_report(arguments: &BenchArguments) -> Result<(), Failure> {
     arguments.pictures.as_deref().map_or(Ok(()), pictures::make_folder)?;
-    let started = match &arguments.onnx {
+    let mut started = match &arguments.onnx {
         Some(onnx) => Some(ServerProcess::start(onnx, arguments).await?),
         None => None,
     };
@@ -60,7 +60,10 @@ async fn measure_and_report(arguments: &BenchArguments) -> Result<(), Failure> {
     };
     let server = started.as_ref().map(|started| Process::other(started.id()));
     let bench = Bench { arguments, url: &url, server, model, inputs };
-    let measurements = bench.run().await?;
+    let measurements = match (bench.run().await, &mut started) {
+        (Err(failure), Some(started)) => return Err(started.has_ended().await.unwrap_or(failure)),
+        (result, _) => result?,
+    };
     let figures = figures(&bench, &measurements);
     print(&figures, arguments.json)?;
     // Last, so that figures that took minutes are not lost with the pictures.

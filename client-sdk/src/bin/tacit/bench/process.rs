@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use super::arguments::BenchArguments;
 use crate::failure::Failure;
@@ -13,6 +14,9 @@ const NAME: &str = "network";
 
 /// What the server prints before its address.
 const READY: &str = "listening on ";
+
+/// Time that a process takes to end after its connections.
+const ENDING: Duration = Duration::from_millis(100);
 
 /// A server that was started here; ends with this handle.
 pub(crate) struct ServerProcess {
@@ -67,6 +71,14 @@ impl ServerProcess {
     /// Where it listens.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Why there is no server any more, if it has ended by itself.
+    pub(crate) async fn has_ended(&mut self) -> Option<Failure> {
+        // Its connections end a little before it does.
+        tokio::time::sleep(ENDING).await;
+        let status = self.child.0.try_wait().ok()??;
+        Some(Failure::message(format!("the server has ended with {status}")))
     }
 
     /// Number of the process.
@@ -155,5 +167,18 @@ mod tests {
         let missing = start_program(&directory.path().join("missing")).await;
         let error = missing.err().unwrap().to_string();
         assert!(error.starts_with("cannot start ") && error.contains("missing"), "{error}");
+    }
+    #[tokio::test]
+    async fn a_server_that_ends_by_itself_is_noticed() {
+        let directory = TempDir::new().unwrap();
+        let mut server = start(&directory, "echo 'listening on 127.0.0.1:7'\nexit 3").await.unwrap();
+        let error = loop {
+            if let Some(error) = server.has_ended().await {
+                break error.to_string();
+            }
+        };
+        assert_eq!(error, "the server has ended with exit status: 3");
+        let mut server = start(&directory, "echo 'listening on 127.0.0.1:7'\nexec sleep 1000").await.unwrap();
+        assert!(server.has_ended().await.is_none());
     }
 }
