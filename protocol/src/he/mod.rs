@@ -27,6 +27,7 @@ mod packing;
 mod params;
 mod products;
 mod public_key;
+mod residues;
 mod ring;
 mod search;
 mod transform;

@@ -13,7 +13,7 @@
 
 use super::error::{HeError, Log2};
 use super::params::ParameterSet;
-use super::transform::MAX_ABSOLUTE_SUM;
+use super::residues::MAX_ABSOLUTE_SUM;
 use crate::plan::{LinearPlan, Packing};
 
 /// What can be decrypted: half of `Delta`.

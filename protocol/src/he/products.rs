@@ -8,7 +8,7 @@
 use std::arch::x86_64::__m512i;
 
 use super::bundle::{BLOCK, Block};
-use super::transform::PRIMES;
+use super::residues::PRIMES;
 
 /// Most products between two reductions: the sums of their high halves stay below `2^52 - 2^4`.
 const TERMS: usize = 16;
