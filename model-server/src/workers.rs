@@ -85,8 +85,8 @@ impl Workers {
     }
 }
 
-/// Runs `job` at once on the calling thread, which it blocks: for computations of some tens of microseconds. Gives the result
-/// and how long it took.
+/// Runs `job` at once on the calling thread, which it blocks: for computations of some tens of microseconds, or a few tenths of
+/// a millisecond on processors without vector instructions. Gives the result and how long it took.
 ///
 /// # Errors
 /// [`WorkerError::Panicked`] if `job` panicked.
