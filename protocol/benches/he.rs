@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use divan::Bencher;
+use divan::{Bencher, counter::ItemsCount};
 use tacit_protocol::he::{
     ClientBackend, ClientEngine, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
     choose_packing,
@@ -61,6 +61,8 @@ fn decrypt_one_polynomial(bencher: Bencher, case: &str) {
 
 struct Layer {
     name: &'static str,
+    plan: LinearPlan,
+    weights: Vec<i16>,
     held: PreparedLinear,
     made: PreparedLinear,
     key: PreparedPublicKey,
@@ -96,10 +98,29 @@ static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
         let mask = Seed::random().expect("system randomness").uniform_u32(shape.input.elements());
         let upload = client_encrypt(&*engine, &plan, &mask).expect("a mask of the right length");
         let prepare = |memory: usize| PreparedLinear::with_memory(&plan, &weights, memory).expect("8-bit weights fit");
-        Layer { name, held: prepare(usize::MAX), made: prepare(0), key, upload }
+        let [held, made] = [usize::MAX, 0].map(prepare);
+        Layer { name, plan, weights, held, made, key, upload }
     };
     shapes.into_iter().map(layer).collect()
 });
+
+/// Layers whose products use transforms.
+fn transformed_layers() -> impl Iterator<Item = &'static str> {
+    LAYERS.iter().filter(|layer| PreparedLinear::transforms_bytes(&layer.plan) > 0).map(|layer| layer.name)
+}
+
+/// What a layer takes when it is loaded, on one thread. Items are transforms of kernel polynomials, each modulo two primes.
+#[divan::bench(args = transformed_layers())]
+fn transform_weights(bencher: Bencher, name: &str) {
+    let Layer { plan, weights, .. } = layer(name);
+    let kernels = PreparedLinear::transforms_bytes(plan) / (2 * size_of::<u64>() * plan.packing.parameters.dimension());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    bencher.counter(ItemsCount::new(kernels)).bench(|| pool.install(|| PreparedLinear::new(plan, weights)));
+}
+
+fn layer(name: &str) -> &'static Layer {
+    LAYERS.iter().find(|layer| layer.name == name).expect("a layer of this bench")
+}
 
 /// A layer, the uploads that are answered together, and threads.
 fn responses() -> Vec<String> {
@@ -122,7 +143,7 @@ fn respond_without_memory(bencher: Bencher, case: &str) {
 
 fn respond_with(bencher: Bencher, case: &str, prepared: fn(&Layer) -> &PreparedLinear) {
     let (name, way) = case.split_once(": ").expect("a case of this bench");
-    let layer = LAYERS.iter().find(|layer| layer.name == name).expect("a layer of this bench");
+    let layer = layer(name);
     let seed = Seed::random().expect("system randomness");
     let request = LinearRequest { public_key: &layer.key, upload: &layer.upload, seed: &seed };
     let requests = vec![request; if way.starts_with('4') { 4 } else { 1 }];

@@ -1,9 +1,9 @@
 //! What one ciphertext and one product cost, in time: `cargo bench -p tacit-protocol --bench sampling`.
 //!
 //! Encryption of a polynomial is one mask expanded, one product and one polynomial of Gaussian noise; decryption one product.
-//! The server's response is measured for layers of 1 and 9 ciphertexts in each direction. With `t(i, o)` for `i` uploaded and
-//! `o` returned ones, a product takes `(t(9, 9) - t(9, 1) - t(1, 9) + t(1, 1)) / 64`, an uploaded ciphertext
-//! `(t(9, 1) - t(1, 1)) / 8` less a product, and a returned one `(t(1, 9) - t(1, 1)) / 8` less a product. With encryption and
+//! The server's response is measured for layers of 1 and 33 ciphertexts in each direction. With `t(i, o)` for `i` uploaded and
+//! `o` returned ones, a product takes `(t(33, 33) - t(33, 1) - t(1, 33) + t(1, 1)) / 1024`, an uploaded ciphertext
+//! `(t(33, 1) - t(1, 1)) / 32` less a product, and a returned one `(t(1, 33) - t(1, 1)) / 32` less a product. With encryption and
 //! decryption added these are the costs by which packings are chosen (`he/search.rs`).
 
 use divan::Bencher;
@@ -21,7 +21,7 @@ fn main() {
 const SETS: [ParameterSet; 2] = ParameterSet::ALL;
 
 /// Uploaded and returned ciphertexts.
-const LAYERS: [[usize; 2]; 4] = [[1, 1], [9, 1], [1, 9], [9, 9]];
+const LAYERS: [[usize; 2]; 4] = [[1, 1], [33, 1], [1, 33], [33, 33]];
 
 fn engine(parameters: ParameterSet) -> Box<dyn ClientEngine> {
     NativeBackend.generate(parameters).expect("system randomness")
