@@ -90,8 +90,7 @@ impl Bench<'_> {
         progress.phase("warming up");
         self.model.preprocess(1).await?;
         self.model.infer(&self.input(0)).await?;
-        let single = self.preprocessing_alone(&progress).await?;
-        let online = self.online(&progress).await?;
+        let (single, online) = self.alone(&progress).await?;
         let batch = self.preprocessing_in_batches(&progress).await?;
         memory.server_peak = self.server.as_ref().and_then(Process::peak_memory);
         memory.client_peak = Process::this().peak_memory();
@@ -118,29 +117,28 @@ impl Bench<'_> {
         ProcessorTime::now(self.server.as_ref())
     }
 
-    async fn preprocessing_alone(&self, progress: &Progress) -> Result<Phase, Failure> {
-        progress.phase("preparing sessions");
-        let mut phase = Phase { sessions: 1, runs: Vec::new(), processors: ProcessorTime::default() };
-        let start = self.processors();
-        for _ in 0..self.arguments.runs {
-            phase.runs.push(self.model.preprocess(1).await?);
-            progress.step();
+    /// Sessions that are prepared alone, and inferences with them: for as many as a batch has before the next are prepared, as
+    /// sessions take the server's memory.
+    async fn alone(&self, progress: &Progress) -> Result<(Phase, Phase), Failure> {
+        progress.phase("preparing and inferring");
+        let phase = || Phase { sessions: 1, runs: Vec::new(), processors: ProcessorTime::default() };
+        let (mut preprocessing, mut online) = (phase(), phase());
+        let runs: Vec<usize> = (0..self.arguments.runs as usize).collect();
+        for runs in runs.chunks(self.arguments.batch as usize) {
+            let start = self.processors();
+            for _ in runs {
+                preprocessing.runs.push(self.model.preprocess(1).await?);
+                progress.step();
+            }
+            preprocessing.processors.add(start, self.processors());
+            let start = self.processors();
+            for index in runs {
+                online.runs.push(self.model.infer(&self.input(*index)).await?.online);
+                progress.step();
+            }
+            online.processors.add(start, self.processors());
         }
-        phase.processors.add(start, self.processors());
-        Ok(phase)
-    }
-
-    /// Uses up the sessions that were prepared alone.
-    async fn online(&self, progress: &Progress) -> Result<Phase, Failure> {
-        progress.phase("inferring");
-        let mut phase = Phase { sessions: 1, runs: Vec::new(), processors: ProcessorTime::default() };
-        let start = self.processors();
-        for index in 0..self.arguments.runs as usize {
-            phase.runs.push(self.model.infer(&self.input(index)).await?.online);
-            progress.step();
-        }
-        phase.processors.add(start, self.processors());
-        Ok(phase)
+        Ok((preprocessing, online))
     }
 
     /// Connects anew for each inference; a connection carries its session's preparation before.
