@@ -1,4 +1,7 @@
 //! Uploads for linear steps that wait to be answered: those for one step together.
+//!
+//! All are of one stream. Uploads of several clients are not joined: one would wait for another's, and could tell from the time
+//! of its answers what others do.
 
 use std::collections::VecDeque;
 
