@@ -20,7 +20,7 @@ use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{Plan, Step};
 use crate::steps::linear;
 use preparation::Preparation;
-use uploads::Uploads;
+use uploads::{Upload, Uploads};
 
 /// The server's side of one `Preprocess` stream.
 pub struct PreprocessServer {
@@ -194,7 +194,7 @@ impl PreprocessServer {
         }
         let session = self.active.get_mut(&index).ok_or(SessionError::SessionIndex(index))?;
         if let Some(upload) = session.handle(&self.context, message, messages)? {
-            self.uploads.add(node, index, upload);
+            self.uploads.add(node, upload);
         }
         Ok(())
     }
@@ -205,23 +205,17 @@ impl PreprocessServer {
         let prepared = self.context.model.prepared_linear(node).ok_or(SessionError::Model(node))?;
         let public_key =
             self.context.public_keys.get(&prepared.plan().packing.parameters).ok_or(SessionError::PublicKeys)?;
-        let sessions: Vec<u32> = uploads.iter().map(|(session, _)| *session).collect();
-        let active = |index: &u32| self.active.get(index).ok_or(SessionError::SessionIndex(*index));
-        let seeds = sessions
-            .iter()
-            .map(|index| Ok(active(index)?.linear_seed(node)))
-            .collect::<Result<Vec<_>, SessionError>>()?;
         let requests: Vec<LinearRequest> =
-            uploads.iter().zip(&seeds).map(|((_, upload), seed)| LinearRequest { public_key, upload, seed }).collect();
+            uploads.iter().map(|Upload { data, seed, .. }| LinearRequest { public_key, upload: data, seed }).collect();
         self.context.observer.begins(Work::Encryption);
         let responses = linear::server_respond(prepared, &requests)?;
         self.context.observer.begins(Work::Transfers);
-        for (index, response) in sessions.iter().zip(responses) {
-            if let Some(session) = self.active.get_mut(index) {
+        for (upload, response) in uploads.iter().zip(responses) {
+            if let Some(session) = self.active.get_mut(&upload.session) {
                 session.answer_upload(&self.context, node, response, messages);
             }
         }
-        Ok(sessions)
+        Ok(uploads.into_iter().map(|upload| upload.session).collect())
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::layout::NodeKind;
 use super::super::message::{Message, MessageKind, PreprocessResponse};
 use super::super::online_server::{ServerSession, ServerStep};
 use super::Context;
+use super::uploads::Upload;
 use crate::he::LinearResponse;
 use crate::plan::{NodeId, Plan, Step};
 use crate::random::Seed;
@@ -85,7 +86,7 @@ impl Preparation {
         context: &Context,
         message: Message,
         messages: &mut Vec<PreprocessResponse>,
-    ) -> Result<Option<Vec<u8>>, SessionError> {
+    ) -> Result<Option<Upload>, SessionError> {
         let Message { node: id, kind, round, .. } = message;
         let unexpected = SessionError::UnexpectedStep { node: id, kind, round };
         let expected = match self.nodes.get(id) {
@@ -108,7 +109,8 @@ impl Preparation {
         self.nodes[id] = match std::mem::replace(&mut self.nodes[id], NodeState::Ready(None)) {
             NodeState::AwaitsMasks => {
                 self.nodes[id] = NodeState::AwaitsProducts;
-                return Ok(Some(data));
+                let seed = self.seed.derive("linear", id as u64);
+                return Ok(Some(Upload { session: self.index, data, seed }));
             }
             NodeState::AwaitsChoices => {
                 let (Some(receiver), Some(sender)) = (&context.receiver, &context.sender) else {
@@ -141,11 +143,6 @@ impl Preparation {
             _ => return Err(unexpected),
         };
         Ok(None)
-    }
-
-    /// The seed of the server's share of a linear step.
-    pub(super) fn linear_seed(&self, node: NodeId) -> Seed {
-        self.seed.derive("linear", node as u64)
     }
 
     /// Sends the products of an upload that [`Self::handle`] gave, and keeps the server's share.

@@ -6,13 +6,19 @@
 use std::collections::VecDeque;
 
 use crate::plan::NodeId;
+use crate::random::Seed;
 
 /// Most uploads that are answered in one pass over the weights: bounds what a pass holds, and how long the first one's
 /// client waits for it.
 const TOGETHER: usize = 4;
 
-/// An upload and its session.
-type Upload = (u32, Vec<u8>);
+/// A session's upload for a linear step.
+pub(super) struct Upload {
+    pub(super) session: u32,
+    pub(super) data: Vec<u8>,
+    /// From which the server's share is drawn.
+    pub(super) seed: Seed,
+}
 
 /// Uploads that wait, by step.
 #[derive(Default)]
@@ -23,20 +29,20 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// Puts an upload of a session to the others for its step.
-    pub(super) fn add(&mut self, node: NodeId, session: u32, upload: Vec<u8>) {
-        self.bytes += upload.len();
+    /// Puts an upload to the others for its step.
+    pub(super) fn add(&mut self, node: NodeId, upload: Upload) {
+        self.bytes += upload.data.len();
         let place = self.steps.iter_mut().find(|(other, uploads)| *other == node && uploads.len() < TOGETHER);
         match place {
-            Some((_, uploads)) => uploads.push((session, upload)),
-            None => self.steps.push_back((node, vec![(session, upload)])),
+            Some((_, uploads)) => uploads.push(upload),
+            None => self.steps.push_back((node, vec![upload])),
         }
     }
 
     /// Takes out what is to be answered next: a step and uploads for it, at least one.
     pub(super) fn next(&mut self) -> Option<(NodeId, Vec<Upload>)> {
         let (node, uploads) = self.steps.pop_front()?;
-        self.bytes -= uploads.iter().map(|(_, upload)| upload.len()).sum::<usize>();
+        self.bytes -= uploads.iter().map(|upload| upload.data.len()).sum::<usize>();
         Some((node, uploads))
     }
 
@@ -55,14 +61,15 @@ mod tests {
         let mut uploads = Uploads::default();
         for session in 0..TOGETHER as u32 + 1 {
             for node in [3, 1] {
-                uploads.add(node, session, vec![0; 10 * node + session as usize]);
+                let data = vec![0; 10 * node + session as usize];
+                uploads.add(node, Upload { session, data, seed: Seed::for_test(0) });
             }
         }
         assert_eq!(uploads.bytes(), (30 + 10) * 5 + 2 * (1 + 2 + 3 + 4));
         let mut next = || {
             let (node, uploads) = uploads.next()?;
-            assert!(uploads.iter().all(|(session, upload)| upload.len() == 10 * node + *session as usize));
-            Some((node, uploads.into_iter().map(|(session, _)| session).collect()))
+            assert!(uploads.iter().all(|upload| upload.data.len() == 10 * node + upload.session as usize));
+            Some((node, uploads.into_iter().map(|upload| upload.session).collect()))
         };
         let order: Vec<(NodeId, Vec<u32>)> = std::iter::from_fn(&mut next).collect();
         assert_eq!(order, [(3, vec![0, 1, 2, 3]), (1, vec![0, 1, 2, 3]), (3, vec![4]), (1, vec![4])]);

@@ -38,6 +38,11 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
+    /// Before the first run.
+    fn new(sessions: u32) -> Self {
+        Self { sessions, runs: Vec::new(), processors: ProcessorTime::default() }
+    }
+
     /// One run for its bytes: runs differ by a few bytes of framing at most.
     pub(crate) fn last(&self) -> PhaseStatistics {
         self.runs.last().copied().unwrap_or_default()
@@ -121,8 +126,7 @@ impl Bench<'_> {
     /// sessions take the server's memory.
     async fn alone(&self, progress: &Progress) -> Result<(Phase, Phase), Failure> {
         progress.phase("preparing and inferring");
-        let phase = || Phase { sessions: 1, runs: Vec::new(), processors: ProcessorTime::default() };
-        let (mut preprocessing, mut online) = (phase(), phase());
+        let (mut preprocessing, mut online) = (Phase::new(1), Phase::new(1));
         let runs: Vec<usize> = (0..self.arguments.runs as usize).collect();
         for runs in runs.chunks(self.arguments.batch as usize) {
             let start = self.processors();
@@ -144,7 +148,7 @@ impl Bench<'_> {
     /// Connects anew for each inference; a connection carries its session's preparation before.
     async fn first_online(&self, progress: &Progress) -> Result<Phase, Failure> {
         progress.phase("connecting");
-        let mut phase = Phase { sessions: 1, runs: Vec::new(), processors: ProcessorTime::default() };
+        let mut phase = Phase::new(1);
         for index in 0..self.arguments.runs.min(NEW_CONNECTIONS) as usize {
             let model = builder(self.arguments).connect(self.url).await?.model(self.model.name()).await?;
             model.preprocess(1).await?;
@@ -171,7 +175,7 @@ impl Bench<'_> {
     async fn preprocessing_in_batches(&self, progress: &Progress) -> Result<Phase, Failure> {
         progress.phase("preparing batches");
         let sessions = self.arguments.batch;
-        let mut phase = Phase { sessions, runs: Vec::new(), processors: ProcessorTime::default() };
+        let mut phase = Phase::new(sessions);
         for _ in 0..self.arguments.runs {
             let start = self.processors();
             phase.runs.push(self.model.preprocess(sessions).await?);
