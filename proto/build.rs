@@ -14,6 +14,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("tacit.v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().emit_rerun_if_changed(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .emit_rerun_if_changed(false)
+        .client_mod_attribute("tacit.v1", r#"#[cfg(feature = "client")]"#)
+        .server_mod_attribute("tacit.v1", r#"#[cfg(feature = "server")]"#)
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The last-place rule of `docs/protocol.md` (section 10), held against private logits.
 
 use anyhow::bail;
-use tacit_engine::{CompiledModel, fixed_point};
+use tacit_compiler::CompiledModel;
+use tacit_engine::fixed_point;
 use tacit_protocol::plan::Step;
 
 /// How many private logits of `input` the rule does not allow. `input` is in the network's domain.

@@ -4,9 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ndarray::ArrayD;
-use tacit_engine::prepared::PreparedModel;
-use tacit_engine::quantize::Calibration;
-use tacit_engine::{CompileOptions, CompiledModel, compile, onnx};
+use tacit_compiler::quantize::Calibration;
+use tacit_compiler::{CompileOptions, CompiledModel, compile, onnx};
 use tacit_model_server::{Limits, Server, ShutdownHandle};
 
 use crate::images;
@@ -43,7 +42,7 @@ impl LocalServer {
     /// # Errors
     /// If the weights cannot be prepared or no port can be bound.
     pub async fn start(name: &str, compiled: &CompiledModel) -> anyhow::Result<Self> {
-        let model = Arc::new(PreparedModel::new(compiled)?);
+        let model = Arc::new(compiled.prepare(usize::MAX)?);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::builder().model(name, model).limits(Limits::default()).bind(address).await?;
         let url = format!("http://{}", server.local_address());

@@ -54,7 +54,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Prepares the layers among some nodes, which alone can then be evaluated.
-    pub(crate) fn of_nodes(plan: &'a Plan, parameters: &'a Parameters, nodes: Range<NodeId>) -> Self {
+    pub fn of_nodes(plan: &'a Plan, parameters: &'a Parameters, nodes: Range<NodeId>) -> Self {
         let kernel = |node: NodeId| match (&plan.nodes[node].step, parameters.get(node)) {
             (Step::Linear(linear), Some(parameters)) => Some((node, LinearKernel::new(&linear.shape, parameters))),
             _ => None,
@@ -83,7 +83,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The value of node `index` from those of the nodes before it.
-    pub(crate) fn value(&self, index: usize, values: &[Share], input: &[u32]) -> Share {
+    pub fn value(&self, index: usize, values: &[Share], input: &[u32]) -> Share {
         let node = &self.plan.nodes[index];
         let inputs: Vec<&Share> = node.inputs.iter().map(|input| &values[*input]).collect();
         let map = |value: fn(u32, u32) -> u32, drop: u32| {
@@ -271,6 +271,3 @@ fn sum_pool_range(
     });
     output
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,19 +1,13 @@
-//! What only the owner of a model needs: from an ONNX file to a public plan with secret parameters, and
-//! the evaluation of the server's side.
+//! What a server needs at run time: kernels of the online phase, weights prepared for both phases, and the plain
+//! fixed-point reference that private inference must match.
 
-mod compile;
 pub mod fixed_point;
-mod floats;
-pub mod graph;
 pub mod kernels;
-pub mod merge;
-pub mod onnx;
 mod parameters;
 pub mod prepared;
-pub mod quantize;
-mod runs;
-#[cfg(test)]
-mod test_support;
+pub mod runs;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
 
-pub use compile::{Answer, CompileError, CompileOptions, CompileReport, CompiledModel, LayerReport, compile};
 pub use parameters::{LinearParameters, Parameters, RingBias};
+pub use prepared::PrepareError;

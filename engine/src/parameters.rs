@@ -26,7 +26,7 @@ pub enum RingBias {
 
 impl RingBias {
     /// Writes the bias of each element of an output of `shape`.
-    pub(crate) fn fill(&self, shape: Shape, accumulators: &mut [u32]) {
+    pub fn fill(&self, shape: Shape, accumulators: &mut [u32]) {
         match self {
             Self::PerChannel(values) => {
                 let planes = accumulators.chunks_exact_mut(shape.height * shape.width);
@@ -37,7 +37,7 @@ impl RingBias {
     }
 
     /// Adds the value of each element to `elements` of `shape`, modulo `2^32`.
-    pub(crate) fn add_to(&self, shape: Shape, elements: &mut [u32]) {
+    pub fn add_to(&self, shape: Shape, elements: &mut [u32]) {
         match self {
             Self::PerChannel(values) => {
                 let planes = elements.chunks_exact_mut(shape.height * shape.width);
@@ -53,7 +53,7 @@ impl RingBias {
     }
 
     /// Whether there is a value for each channel or element of `shape`.
-    pub(crate) fn fits(&self, shape: Shape) -> bool {
+    pub fn fits(&self, shape: Shape) -> bool {
         match self {
             Self::PerChannel(values) => values.len() == shape.channels,
             Self::PerElement(values) => values.len() == shape.elements(),

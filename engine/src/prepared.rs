@@ -6,13 +6,34 @@ use std::fmt;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tacit_protocol::he::PreparedLinear;
-use tacit_protocol::plan::{LinearPlan, NodeId, Plan, PlanDigest, Step};
+use tacit_protocol::he::{HeError, PreparedLinear};
+use tacit_protocol::plan::{LinearPlan, NodeId, Plan, PlanDigest, PlanError, Step};
 use tacit_protocol::session::ServerModel;
 
-use crate::compile::{CompileError, CompiledModel};
 use crate::kernels::LinearKernel;
 use crate::parameters::{LinearParameters, Parameters, RingBias};
+
+/// Why a plan and its parameters cannot be served.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PrepareError {
+    /// The plan breaks a rule.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A linear layer's real weights fit no packing.
+    #[error("node {node} of the plan cannot be encrypted: {source}")]
+    Packing {
+        /// Index of the node.
+        node: NodeId,
+        /// Why.
+        source: HeError,
+    },
+    /// Parameters that are not those of the plan.
+    #[error("node {node} of the plan has no parameters, or ones of another size")]
+    Parameters {
+        /// Index of the node.
+        node: NodeId,
+    },
+}
 
 /// Plan, transformed kernels and integers of a model. Holds secrets: the weights.
 pub struct PreparedModel {
@@ -34,8 +55,8 @@ impl PreparedModel {
     /// # Errors
     /// If the plan is not valid, a linear node has no fitting parameters, or the noise bound of a layer's real weights does
     /// not hold; the error names the node.
-    pub fn new(compiled: &CompiledModel) -> Result<Self, CompileError> {
-        Self::with_memory(compiled, usize::MAX)
+    pub fn new(plan: &Arc<Plan>, parameters: &Parameters) -> Result<Self, PrepareError> {
+        Self::with_memory(plan, parameters, usize::MAX)
     }
 
     /// As [`Self::new`], with at most `memory` bytes of transforms for preprocessing: those that save most time for each
@@ -43,8 +64,8 @@ impl PreparedModel {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_memory(compiled: &CompiledModel, memory: usize) -> Result<Self, CompileError> {
-        let plan = Arc::clone(&compiled.plan);
+    pub fn with_memory(plan: &Arc<Plan>, parameters: &Parameters, memory: usize) -> Result<Self, PrepareError> {
+        let plan = Arc::clone(plan);
         plan.validate()?;
         let linears: Vec<(NodeId, &LinearPlan)> = plan
             .nodes
@@ -57,18 +78,18 @@ impl PreparedModel {
             .collect();
         let mut offsets = BTreeMap::new();
         for (node, offset) in plan.nodes.iter().enumerate().filter(|(_, node)| node.step == Step::Offset) {
-            let constants = compiled.parameters.offset(node).filter(|constants| constants.fits(offset.shape));
-            offsets.insert(node, constants.ok_or(CompileError::Parameters { node })?.clone());
+            let constants = parameters.offset(node).filter(|constants| constants.fits(offset.shape));
+            offsets.insert(node, constants.ok_or(PrepareError::Parameters { node })?.clone());
         }
         let memory = divide(&linears, memory);
         let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
-            let parameters = fitting(&compiled.parameters, *node, linear)?;
-            let failed = |source| CompileError::Packing { layer: format!("node {node} of the plan"), source };
+            let parameters = fitting(parameters, *node, linear)?;
+            let failed = |source| PrepareError::Packing { node: *node, source };
             let memory = memory.get(node).copied().unwrap_or(0);
             let preprocessing = PreparedLinear::with_memory(linear, &parameters.weights, memory).map_err(failed)?;
             Ok((*node, Linear { preprocessing, online: LinearKernel::new(&linear.shape, parameters) }))
         };
-        let linears: BTreeMap<NodeId, Linear> = linears.par_iter().map(prepare).collect::<Result<_, CompileError>>()?;
+        let linears: BTreeMap<NodeId, Linear> = linears.par_iter().map(prepare).collect::<Result<_, PrepareError>>()?;
         let digest = plan.digest();
         Ok(Self { plan, digest, linears, offsets })
     }
@@ -113,12 +134,12 @@ fn fitting<'a>(
     parameters: &'a Parameters,
     node: NodeId,
     linear: &LinearPlan,
-) -> Result<&'a LinearParameters, CompileError> {
+) -> Result<&'a LinearParameters, PrepareError> {
     let output = linear.shape.output;
     let fits = |parameters: &&LinearParameters| {
         parameters.bias.fits(output) && parameters.weights.len() == linear.shape.weight_count()
     };
-    parameters.get(node).filter(fits).ok_or(CompileError::Parameters { node })
+    parameters.get(node).filter(fits).ok_or(PrepareError::Parameters { node })
 }
 
 impl ServerModel for PreparedModel {

@@ -5,11 +5,16 @@ use tacit_protocol::plan::{LinearShape, Padding, Shape};
 /// One weight applied along one output row: for `j < length`, output element `output + j` takes
 /// weight `weight` times input element `input + j * step`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
+pub struct Run {
+    /// Index of the weight.
     pub weight: usize,
+    /// First output element.
     pub output: usize,
+    /// First input element.
     pub input: usize,
+    /// Output elements.
     pub length: usize,
+    /// Input elements from one output element to the next.
     pub step: usize,
 }
 
@@ -21,7 +26,7 @@ impl Run {
 }
 
 /// Calls `visit` for every run of a convolution; padded zeros are left out. Output channels come in order.
-pub(crate) fn for_each_run(shape: &LinearShape, mut visit: impl FnMut(Run)) {
+pub fn for_each_run(shape: &LinearShape, mut visit: impl FnMut(Run)) {
     let (input, output) = (shape.input, shape.output);
     let outputs_per_group = output.channels / shape.groups;
     let rows = reaches(shape, 0, shape.padding.top, input.height, output.height);
@@ -76,7 +81,7 @@ fn reaches(shape: &LinearShape, axis: usize, before: usize, input: usize, output
 }
 
 /// A sum pool as the depthwise convolution, all weights one, that it is.
-pub(crate) fn pool_as_linear(
+pub fn pool_as_linear(
     input: Shape,
     output: Shape,
     kernel: [usize; 2],

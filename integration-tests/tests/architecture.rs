@@ -4,16 +4,30 @@
 
 use std::path::{Path, PathBuf};
 
-const CRATES: &[&str] = &["protocol", "proto", "engine", "model-server", "client-sdk", "demo", "integration-tests"];
+const CRATES: &[&str] = &[
+    "protocol",
+    "proto",
+    "engine",
+    "compiler",
+    "model-server",
+    "client-sdk",
+    "bench",
+    "cli",
+    "demo",
+    "integration-tests",
+];
 
 /// For each crate the crates of this workspace that it may depend on.
 const DIRECTIONS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("proto", &["tacit-protocol"]),
     ("engine", &["tacit-protocol"]),
-    ("model-server", &["tacit-protocol", "tacit-proto", "tacit-engine"]),
+    ("compiler", &["tacit-protocol", "tacit-engine"]),
+    ("model-server", &["tacit-protocol", "tacit-proto", "tacit-engine", "tacit-compiler"]),
     ("client-sdk", &["tacit-protocol", "tacit-proto"]),
-    ("demo", &["tacit-protocol", "tacit-engine", "tacit-model-server", "tacit-client-sdk"]),
+    ("bench", &["tacit-protocol", "tacit-proto", "tacit-client"]),
+    ("cli", &["tacit-protocol", "tacit-client", "tacit-bench"]),
+    ("demo", &["tacit-protocol", "tacit-engine", "tacit-compiler", "tacit-model-server", "tacit-client"]),
 ];
 
 /// The only files that may contain `unsafe`: kernels behind a check of the processor's features.
@@ -62,7 +76,7 @@ fn crates_depend_in_the_stated_directions_only() {
 
 #[test]
 fn the_core_knows_no_network_no_files_and_no_clock() {
-    for folder in ["protocol", "engine"] {
+    for folder in ["protocol", "engine", "compiler"] {
         for dependency in dependencies(folder) {
             for banned in ["tokio", "tonic", "hyper", "tower"] {
                 assert!(!dependency.starts_with(banned), "{folder} must not depend on {dependency}");
@@ -80,7 +94,7 @@ fn the_core_knows_no_network_no_files_and_no_clock() {
 #[test]
 fn only_the_reader_knows_onnx() {
     for path in
-        all_sources("engine/src").into_iter().filter(|path| !path.components().any(|part| part.as_os_str() == "onnx"))
+        all_sources("compiler/src").into_iter().filter(|path| !path.components().any(|part| part.as_os_str() == "onnx"))
     {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("prost::"), "{} uses prost", path.display());
@@ -89,7 +103,7 @@ fn only_the_reader_knows_onnx() {
 
 #[test]
 fn only_binaries_install_a_subscriber() {
-    for folder in ["protocol/src", "proto/src", "engine/src"] {
+    for folder in ["protocol/src", "proto/src", "engine/src", "compiler/src", "client-sdk/src"] {
         for path in all_sources(folder) {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(!text.contains("tracing_subscriber"), "{}", path.display());

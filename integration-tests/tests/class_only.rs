@@ -4,10 +4,11 @@
 
 use ndarray::Axis;
 use tacit_client::{Answer as Revealed, Client};
+use tacit_compiler::{Answer, CompileOptions};
 use tacit_demo::bundled;
 use tacit_demo::images::{class, flat};
 use tacit_demo::local_server::{LocalServer, compile_with};
-use tacit_engine::{Answer, CompileOptions, fixed_point};
+use tacit_engine::fixed_point;
 
 async fn classify(name: &str, images: usize, round_trips: u32) {
     let network = bundled::find(name).unwrap();

@@ -6,7 +6,7 @@
 mod support;
 
 use support::{OnlineCall, RawClient, Served, assert_reason};
-use tacit_engine::CompileOptions;
+use tacit_compiler::CompileOptions;
 use tacit_proto::Reason;
 use tacit_protocol::plan::{NodeId, Step};
 use tacit_protocol::session::{

@@ -4,11 +4,11 @@
 
 use ndarray::Axis;
 use tacit_client::{Client, Engine, Model, PhaseStatistics};
+use tacit_compiler::CompiledModel;
 use tacit_demo::bundled::{self, Bundled};
 use tacit_demo::images::{class, flat};
 use tacit_demo::last_place::violations;
 use tacit_demo::local_server::{LocalServer, compile_network};
-use tacit_engine::CompiledModel;
 use tacit_protocol::session::predict;
 
 /// What the issue allows on average; the compiler does much better.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
 
-use tacit_engine::onnx::SUPPORTED_OPERATORS;
+use tacit_compiler::onnx::SUPPORTED_OPERATORS;
 
 #[test]
 fn every_supported_operator_is_in_the_table_with_its_limits() {

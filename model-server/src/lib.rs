@@ -19,7 +19,6 @@ pub mod config;
 mod connection;
 mod error;
 mod grpc;
-mod head_room;
 pub mod health;
 mod inspect;
 mod limits;

@@ -5,14 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tacit_engine::graph::Graph;
-use tacit_engine::prepared::{PreparedModel, transforms_bytes};
-use tacit_engine::quantize::Calibration;
-use tacit_engine::{CompileError, CompileOptions, CompiledModel, compile, onnx};
+use tacit_compiler::graph::Graph;
+use tacit_compiler::quantize::Calibration;
+use tacit_compiler::{CompileOptions, CompiledModel, compile, onnx};
+use tacit_engine::prepared::transforms_bytes;
 use tacit_protocol::session::ServerModel;
 
 use crate::config::ModelSource;
-use crate::head_room;
 
 /// Why a model cannot be loaded, with the flag that named the file.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +26,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    fn new<E: Error + Send + Sync + 'static>(flag: &'static str, file: &Path) -> impl FnOnce(E) -> Self {
+    pub(crate) fn new<E: Error + Send + Sync + 'static>(flag: &'static str, file: &Path) -> impl FnOnce(E) -> Self {
         let file = file.display().to_string();
         move |error| Self { flag, file, source: Box::new(error) }
     }
@@ -37,7 +36,7 @@ impl LoadError {
 ///
 /// # Errors
 /// [`LoadError`] if a file cannot be read or understood, if the network cannot be compiled, or if the calibration inputs
-/// leave less head-room than asked for.
+/// leave less headroom than asked for.
 pub fn compile_files(
     network: &Path,
     calibration: Option<&Path>,
@@ -45,10 +44,10 @@ pub fn compile_files(
 ) -> Result<CompiledModel, LoadError> {
     let samples = calibration.map(|file| samples("--calibration", file)).transpose()?;
     let compiled = compile_graph(network, graph(network)?, samples.as_ref(), options)?;
-    if let (Some(file), Some(samples)) = (calibration, &samples) {
-        head_room::check(&compiled, samples).map_err(LoadError::new("--calibration", file))?;
+    match (calibration, &compiled.too_little_headroom) {
+        (Some(file), Some(error)) => Err(LoadError::new("--calibration", file)(error.clone())),
+        _ => Ok(compiled),
     }
-    Ok(compiled)
 }
 
 /// Reads a network.
@@ -59,20 +58,6 @@ pub(crate) fn graph(network: &Path) -> Result<Graph, LoadError> {
 /// Reads sample inputs.
 pub(crate) fn samples(flag: &'static str, file: &Path) -> Result<Calibration, LoadError> {
     Calibration::from_file(file).map_err(LoadError::new(flag, file))
-}
-
-/// Refuses samples of another length than the network's input.
-pub(crate) fn check_length(
-    flag: &'static str,
-    file: &Path,
-    samples: &Calibration,
-    compiled: &CompiledModel,
-) -> Result<(), LoadError> {
-    let (expected, found) = (compiled.plan.input_shape().elements(), samples.elements());
-    if expected == found {
-        return Ok(());
-    }
-    Err(LoadError::new(flag, file)(CompileError::CalibrationLength { expected, found }))
 }
 
 /// Compiles a network that was read from `network`.
@@ -95,8 +80,7 @@ pub fn model(source: &ModelSource, weight_memory: &mut usize) -> Result<Arc<dyn 
     let started = Instant::now();
     let compiled = compile_files(&source.network, source.calibration.as_deref(), &source.options)?;
     let compile_seconds = started.elapsed().as_secs_f64();
-    let prepared =
-        PreparedModel::with_memory(&compiled, *weight_memory).map_err(LoadError::new("--model", &source.network))?;
+    let prepared = compiled.prepare(*weight_memory).map_err(LoadError::new("--model", &source.network))?;
     let held = prepared.transforms_bytes();
     *weight_memory = weight_memory.saturating_sub(held);
     for warning in &compiled.report.warnings {

@@ -146,8 +146,8 @@ fn inspect_compares_an_independent_set_with_the_calibration_set() {
     let layers = comparison["layers"].as_array().unwrap();
     assert_eq!(layers.len(), json["report"]["layers"].as_array().unwrap().len());
     for layer in layers {
-        assert!(layer["calibration_head_room"].as_f64().unwrap() >= 1.0, "{layer}");
-        assert!(layer["independent_head_room"].as_f64().unwrap() > 0.0, "{layer}");
+        assert!(layer["calibration_headroom"].as_f64().unwrap() >= 1.0, "{layer}");
+        assert!(layer["independent_headroom"].as_f64().unwrap() > 0.0, "{layer}");
     }
 
     let (output, json) = compare("m1_minionn_relu.onnx", "digits_calibration.npz", "digits.npz", &["--class-only"]);
@@ -157,16 +157,16 @@ fn inspect_compares_an_independent_set_with_the_calibration_set() {
 }
 
 #[test]
-fn inspect_fails_if_independent_inputs_leave_the_head_room() {
+fn inspect_fails_if_independent_inputs_leave_the_headroom() {
     // Digits say little about garments, which are brighter by far.
-    let more = ["--head-room", "0"];
+    let more = ["--headroom", "0"];
     let (output, json) = compare("m2_minionn_quad.onnx", "digits_calibration.npz", "fashion_calibration.npz", &more);
     assert_eq!(output.status.code(), Some(1));
     let overflowing = json["independent"]["overflowing"].as_u64().unwrap();
     let expected = format!("{overflowing} of 256 independent samples leave the bits of the plan");
     assert!(overflowing > 0 && standard_error(&output).contains(&expected), "{}", standard_error(&output));
     let layers = json["independent"]["layers"].as_array().unwrap();
-    assert!(layers.iter().any(|layer| layer["independent_head_room"].as_f64().unwrap() < 0.0));
+    assert!(layers.iter().any(|layer| layer["independent_headroom"].as_f64().unwrap() < 0.0));
     assert!(layers.iter().any(|layer| layer["values_beyond"].as_u64().unwrap() > 0));
 
     let (output, _) = compare("m2_minionn_quad.onnx", "digits_calibration.npz", "cifar.npz", &[]);
@@ -176,11 +176,11 @@ fn inspect_fails_if_independent_inputs_leave_the_head_room() {
 }
 
 #[test]
-fn too_little_head_room_is_refused_with_the_layer() {
+fn too_little_headroom_is_refused_with_the_layer() {
     let model = format!("m={}", bundled("m2_minionn_quad.onnx"));
     let calibration = format!("m={}", bundled("digits_calibration.npz"));
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--model", &model, "--calibration", &calibration];
-    let output = refused(&[&arguments[..], &["--head-room", "15"]].concat());
+    let output = refused(&[&arguments[..], &["--headroom", "15"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let error = standard_error(&output);
     assert!(error.contains(&format!("--calibration {}", bundled("digits_calibration.npz"))), "{error}");
@@ -188,7 +188,7 @@ fn too_little_head_room_is_refused_with_the_layer() {
     assert!(error.contains("less than the 15 asked for"), "{error}");
     assert!(output.stdout.is_empty());
 
-    let arguments = ["inspect", "--model", &model[2..], "--calibration", &calibration[2..], "--head-room", "15"];
+    let arguments = ["inspect", "--model", &model[2..], "--calibration", &calibration[2..], "--headroom", "15"];
     let text = String::from_utf8(run(&arguments).stdout).unwrap();
     assert!(text.contains("warning: `serve` refuses this: layer `/fc1/Gemm`"), "{text}");
 }

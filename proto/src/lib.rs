@@ -15,7 +15,8 @@ pub use convert::{ConvertError, Problem};
 pub use reason::Reason;
 pub use times::{StepTimes, Stopwatch};
 
-/// Generated messages and service stubs of the package `tacit.v1`.
+/// Generated messages of the package `tacit.v1`, with the client's stub under the feature `client` and the service trait
+/// under the feature `server`, so that neither side compiles the other's dependencies.
 #[allow(missing_docs, unused_qualifications, clippy::all)]
 pub mod pb {
     tonic::include_proto!("tacit.v1");

@@ -6,9 +6,9 @@ use anyhow::ensure;
 use clap::Parser;
 use ndarray::Axis;
 use tacit_client::{Client, Inference, PhaseStatistics};
+use tacit_compiler::{Answer, CompileOptions};
 use tacit_demo::images::class;
 use tacit_demo::{bundled, local_server};
-use tacit_engine::{Answer, CompileOptions};
 
 /// Private inference on bundled images: a server and a client over loopback.
 #[derive(Parser)]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use tacit_compiler::{CompileOptions, CompiledModel};
 use tacit_demo::bundled;
 use tacit_demo::local_server::{LocalServer, compile_with};
-use tacit_engine::{CompileOptions, CompiledModel};
 use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
 use tacit_proto::{Reason, pb};
 use tacit_protocol::he::NativeBackend;

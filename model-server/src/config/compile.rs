@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use clap::Args;
-use tacit_engine::{Answer, CompileOptions};
+use tacit_compiler::{Answer, CompileOptions};
 use tacit_protocol::ot::{ExtensionKind, TreeHeight};
 
 use super::values::named;
@@ -16,9 +16,9 @@ const COMPARED_BITS: RangeInclusive<i64> = 4..=30;
 #[derive(Clone, Debug, Args)]
 pub struct CompileArguments {
     /// Bits that must be left between the largest value that calibration saw in a layer and the largest that fits.
-    #[arg(long, env = "TACIT_HEAD_ROOM", value_name = "BITS", default_value_t = CompileOptions::default().head_room_bits,
+    #[arg(long, alias = "head-room", env = "TACIT_HEADROOM", value_name = "BITS", default_value_t = CompileOptions::default().headroom_bits,
           value_parser = clap::value_parser!(u32).range(0..=15))]
-    pub head_room: u32,
+    pub headroom: u32,
     /// Bits that a ReLU compares and keeps, the sign apart, 4 to 30: more are more exact, and cost more bytes and time; more
     /// than 24 take three round trips.
     #[arg(long, env = "TACIT_COMPARED_BITS", value_name = "BITS",
@@ -57,7 +57,7 @@ impl CompileArguments {
     #[allow(clippy::needless_update, reason = "what has no flag keeps its default, whatever that may be one day")]
     pub(super) fn options(&self, class_only: bool, range: Option<InputRange>) -> CompileOptions {
         CompileOptions {
-            head_room_bits: self.head_room,
+            headroom_bits: self.headroom,
             compared_bits: self.compared_bits,
             comparison_round_trips: self.comparison_round_trips,
             transfers: self.transfers,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tacit_engine::CompileOptions;
+use tacit_compiler::CompileOptions;
 
 use crate::limits::Limits;
 
@@ -135,7 +135,7 @@ pub struct InspectArguments {
     /// Calibration inputs (.npy or .npz).
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
-    /// Other inputs, to see how far they leave the ranges of the calibration inputs; fails if one leaves the head-room.
+    /// Other inputs, to see how far they leave the ranges of the calibration inputs; fails if one leaves the headroom.
     #[arg(long, value_name = "FILE", requires = "calibration")]
     pub independent: Option<PathBuf>,
     /// Reveal only the class, and no logits.

@@ -2,7 +2,7 @@ use tacit_protocol::ot::{ExtensionKind, TreeHeight};
 
 use super::*;
 
-use tacit_engine::Answer;
+use tacit_compiler::Answer;
 
 fn parse(arguments: &[&str]) -> Result<ServeArguments, String> {
     let all = ["model-server", "serve"].iter().chain(arguments);
@@ -73,7 +73,7 @@ fn models_are_compiled_as_asked() {
         &[
             "--input-range",
             "b=-1.5:2",
-            "--head-room",
+            "--headroom",
             "3",
             "--compared-bits",
             "15",
@@ -88,10 +88,10 @@ fn models_are_compiled_as_asked() {
     assert_eq!(answers, [Answer::Class, Answer::Logits, Answer::Class]);
     let ranges: Vec<Option<(f32, f32)>> = models.iter().map(|model| model.options.input_range).collect();
     assert_eq!(ranges, [None, Some((-1.5, 2.0)), None]);
-    for CompileOptions { head_room_bits, compared_bits, comparison_round_trips, transfers, .. } in
+    for CompileOptions { headroom_bits, compared_bits, comparison_round_trips, transfers, .. } in
         models.iter().map(|model| &model.options)
     {
-        assert_eq!((*head_room_bits, *compared_bits, *comparison_round_trips), (3, 15, 3));
+        assert_eq!((*headroom_bits, *compared_bits, *comparison_round_trips), (3, 15, 3));
         assert_eq!(*transfers, ExtensionKind::Silent);
     }
 }
@@ -116,14 +116,14 @@ fn transfers_have_names() {
 fn inspect_compiles_as_serve_does() {
     let arguments = [
         &["model-server", "inspect", "--model", "m.onnx", "--calibration", "c.npz", "--independent", "i.npz"][..],
-        &["--class-only", "--input-range", "-1:1", "--head-room", "2", "--compared-bits", "9"],
+        &["--class-only", "--input-range", "-1:1", "--headroom", "2", "--compared-bits", "9"],
     ];
     let Command::Inspect(inspect) = Arguments::try_parse_from(arguments.concat()).unwrap().command else {
         unreachable!("parsed another subcommand")
     };
     let options = inspect.options();
     assert_eq!((options.answer, options.input_range), (Answer::Class, Some((-1.0, 1.0))));
-    assert_eq!((options.head_room_bits, options.compared_bits), (2, 9));
+    assert_eq!((options.headroom_bits, options.compared_bits), (2, 9));
     let alone = ["model-server", "inspect", "--model", "m.onnx", "--independent", "i.npz"];
     assert!(Arguments::try_parse_from(alone).unwrap_err().to_string().contains("--calibration"));
 }
@@ -159,7 +159,7 @@ fn errors_name_the_flag() {
         (&["--model", &a, "--input-range", "a=0"], "expected LOW:HIGH"),
         (&["--model", &a, "--input-range", "a=0:NaN"], "not a finite number"),
         (&["--model", &a, "--input-range", "0:1"], "expected NAME=LOW:HIGH"),
-        (&["--model", &a, "--head-room", "16"], "--head-room"),
+        (&["--model", &a, "--headroom", "16"], "--headroom"),
         (&["--model", &a, "--compared-bits", "3"], "--compared-bits"),
         (&["--model", &a, "--comparison-round-trips", "4"], "--comparison-round-trips"),
         (&["--model", &a, "--transfers", "loud"], "expected soft-spoken, soft-spoken:HEIGHT or silent"),

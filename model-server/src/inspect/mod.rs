@@ -5,16 +5,13 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 
 use serde::Serialize;
-use tacit_engine::CompileReport;
+use tacit_compiler::{Comparison, CompileReport};
 use tacit_engine::prepared::transforms_bytes;
 use tacit_protocol::plan::{Axis, LinearPlan, Node, OutputFunction, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
 use crate::config::InspectArguments;
-use crate::{head_room, load};
-use independent::Comparison;
-
-mod independent;
+use crate::load::{self, LoadError};
 
 /// Everything that is shown, also as JSON.
 #[derive(Serialize)]
@@ -82,7 +79,7 @@ struct Phase {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{overflowing} of {samples} independent samples leave the bits of the plan, so that their answers may be wrong: \
-     calibrate with more varied inputs, or raise --head-room"
+     calibrate with more varied inputs, or raise --headroom"
 )]
 struct Overflow {
     overflowing: usize,
@@ -97,12 +94,14 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Box<dyn Error>> {
     let calibration = calibration.map(|file| load::samples("--calibration", file)).transpose()?;
     let mut compiled =
         load::compile_graph(&arguments.model, graph.clone(), calibration.as_ref(), &arguments.options())?;
-    if let Some(Err(error)) = calibration.as_ref().map(|calibration| head_room::check(&compiled, calibration)) {
+    if let Some(error) = &compiled.too_little_headroom {
         compiled.report.warnings.push(format!("`serve` refuses this: {error}"));
     }
     let mut inspection = Inspection::new(&compiled.plan, &compiled.report);
     if let (Some(file), Some(calibration)) = (&arguments.independent, &calibration) {
-        inspection.independent = Some(independent::compare(&graph, &compiled, calibration, file)?);
+        let samples = load::samples("--independent", file)?;
+        let comparison = tacit_compiler::compare(&graph, &compiled, calibration, &samples);
+        inspection.independent = Some(comparison.map_err(LoadError::new("--independent", file))?);
     }
     let mut output = io::stdout().lock();
     if arguments.json {
