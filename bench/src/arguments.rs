@@ -86,22 +86,23 @@ fn engine(name: &str) -> Result<Engine, String> {
     name.parse().map_err(|error: tacit_client::UnknownEngine| error.to_string())
 }
 
+/// Parses a command with these arguments alone.
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
+pub(crate) fn parse(arguments: &[&str]) -> Result<BenchArguments, clap::Error> {
+    use clap::Parser;
 
-    use super::*;
-
-    /// A command with these arguments alone.
-    #[derive(Debug, clap::Parser)]
+    #[derive(Debug, Parser)]
     struct Bench {
         #[command(flatten)]
         arguments: BenchArguments,
     }
 
-    fn parse(arguments: &[&str]) -> Result<BenchArguments, clap::Error> {
-        Bench::try_parse_from(["bench"].iter().chain(arguments)).map(|bench| bench.arguments)
-    }
+    Bench::try_parse_from(["bench"].iter().chain(arguments)).map(|bench| bench.arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn defaults_are_those_of_the_published_figures() {

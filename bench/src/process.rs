@@ -122,11 +122,10 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
 
-    use clap::Parser as _;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::args::{Arguments, Command as Subcommand};
+    use crate::arguments::parse;
 
     /// Starts a script in the place of the server.
     async fn start(directory: &TempDir, script: &str) -> Result<ServerProcess, Failure> {
@@ -137,12 +136,9 @@ mod tests {
     }
 
     async fn start_program(path: &Path) -> Result<ServerProcess, Failure> {
-        let arguments = ["tacit", "bench", "--onnx", "a.onnx", "--calibration", "c.npz", "--threads", "2"];
+        let arguments = ["--onnx", "a.onnx", "--calibration", "c.npz", "--threads", "2"];
         let more = ["--model-server", path.to_str().unwrap(), "--", "--headroom", "3"];
-        let Subcommand::Bench(arguments) = Arguments::try_parse_from(arguments.iter().chain(&more)).unwrap().command
-        else {
-            unreachable!("parsed another subcommand")
-        };
+        let arguments = parse(&[&arguments[..], &more].concat()).unwrap();
         ServerProcess::start(Path::new("a.onnx"), &arguments).await
     }
 

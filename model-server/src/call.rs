@@ -22,7 +22,7 @@ const QUEUED_RESPONSES: usize = 4;
 pub(crate) type ResponseStream<Out> = ReceiverStream<Result<Out, Status>>;
 
 /// What runs a call, beside its work.
-pub(crate) struct Conduct {
+pub(crate) struct CallContext {
     /// Counts the calls that a shutdown waits for.
     pub(crate) tasks: TaskTracker,
     /// Ends the call when the server shuts down.
@@ -140,7 +140,7 @@ impl<In, Out> Drop for Call<In, Out> {
 /// dropped where it stands, with all state of the call; if the server shuts down, the client is told so.
 pub(crate) fn spawn<In, Out, Work>(
     requests: Streaming<In>,
-    conduct: Conduct,
+    context: CallContext,
     work: impl FnOnce(Call<In, Out>) -> Work,
 ) -> Response<ResponseStream<Out>>
 where
@@ -151,8 +151,8 @@ where
     let work = work(Call {
         requests,
         responses: responses.clone(),
-        idle_timeout: conduct.idle_timeout,
-        span: conduct.span.clone(),
+        idle_timeout: context.idle_timeout,
+        span: context.span.clone(),
         started: Instant::now(),
         bytes_in: 0,
         bytes_out: 0,
@@ -163,13 +163,13 @@ where
         let result = tokio::select! {
             result = work => result,
             () = responses.closed() => Err(ServiceError::ClientLeft),
-            () = conduct.stop.cancelled() => Err(ServiceError::ShuttingDown),
+            () = context.stop.cancelled() => Err(ServiceError::ShuttingDown),
         };
         if let Err(error) = result {
             // Fails only if there is nobody to be told.
-            let _ = timeout(conduct.idle_timeout, responses.send(Err(error.into()))).await;
+            let _ = timeout(context.idle_timeout, responses.send(Err(error.into()))).await;
         }
     };
-    conduct.tasks.spawn(task.instrument(conduct.span));
+    context.tasks.spawn(task.instrument(context.span));
     Response::new(ReceiverStream::new(stream))
 }

@@ -8,7 +8,7 @@ use tacit_protocol::session::{OnlineRequest, Work};
 use tonic::{Response, Streaming};
 use tracing::{field::Empty, info_span};
 
-use crate::call::{Call, Conduct, ResponseStream, spawn};
+use crate::call::{Call, CallContext, ResponseStream, spawn};
 use crate::connection::Peer;
 use crate::error::ServiceError;
 use crate::preprocess::StoredSession;
@@ -26,7 +26,7 @@ pub(crate) fn start(
 ) -> Result<Response<ResponseStream<pb::OnlineResponse>>, ServiceError> {
     let limits = &service.limits;
     let counted = admit(&service.online_calls, "too many Online calls", limits.online_calls)?;
-    let conduct = Conduct {
+    let context = CallContext {
         tasks: service.online_tasks.clone(),
         stop: service.abort.clone(),
         idle_timeout: limits.idle_timeout,
@@ -41,7 +41,7 @@ pub(crate) fn start(
             outcome = Empty,
         ),
     };
-    Ok(spawn(requests, conduct, |mut call| async move {
+    Ok(spawn(requests, context, |mut call| async move {
         let _counted = counted;
         let result = run(&service, &mut call).await;
         call.finish(&result);

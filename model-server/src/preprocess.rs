@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Response, Streaming};
 use tracing::{field::Empty, info_span};
 
-use crate::call::{Call, Conduct, ResponseStream, spawn};
+use crate::call::{Call, CallContext, ResponseStream, spawn};
 use crate::connection::Peer;
 use crate::error::ServiceError;
 use crate::models::ServedModel;
@@ -56,7 +56,7 @@ pub(crate) fn start(
         admit(&service.preprocess_calls, "too many Preprocess calls", limits.preprocess_calls)?,
         admit(&peer.preprocess_calls, "too many Preprocess calls of this connection", own)?,
     );
-    let conduct = Conduct {
+    let context = CallContext {
         tasks: service.preprocess_tasks.clone(),
         stop: service.stop.clone(),
         idle_timeout: limits.idle_timeout,
@@ -72,7 +72,7 @@ pub(crate) fn start(
             outcome = Empty,
         ),
     };
-    Ok(spawn(requests, conduct, |mut call| async move {
+    Ok(spawn(requests, context, |mut call| async move {
         let _counted = counted;
         let result = run(&service, &peer, &mut call).await;
         call.finish(&result);

@@ -36,7 +36,7 @@ const FRAME_SIZE: u32 = 256 * 1024;
 /// Largest metadata of a call, in bytes.
 const HEADER_BYTES: u32 = 16 * 1024;
 /// Time that last answers have to leave after the calls have ended.
-const FAREWELL: Duration = Duration::from_millis(500);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -229,7 +229,7 @@ impl Server {
         // Other calls, such as a watch of the health, may stay open for as long as their clients like.
         match closed {
             Some(result) => result?,
-            None => match tokio::time::timeout(FAREWELL, transport).await {
+            None => match tokio::time::timeout(DRAIN_TIMEOUT, transport).await {
                 Ok(result) => result?,
                 Err(_) => tracing::debug!("connections were still open"),
             },

@@ -12,7 +12,7 @@ use crate::quantize::VALUE_BITS;
 use crate::quantize::integers::{correct_bias, quantize_linear, quantize_offset};
 use crate::quantize::ranges::Ranges;
 use crate::quantize::scaling::{Groups, Origin};
-use crate::quantize::search::{LEAST_OUTPUT_DROP, Scales};
+use crate::quantize::search::{MIN_OUTPUT_DROP, Scales};
 use crate::quantize::skeleton::{Kind, Skeleton};
 use tacit_engine::Parameters;
 use tacit_engine::fixed_point::Evaluator;
@@ -218,7 +218,7 @@ impl Builder<'_> {
         let fraction = self.scales.logarithms[self.groups.output];
         let largest = self.ranges.of_channel[id].iter().fold(0.0f64, |most, range| most.max(*range)).log2();
         let kept = OUTPUT_FRACTION.max(OUTPUT_PRECISION - largest);
-        (fraction - kept).clamp(LEAST_OUTPUT_DROP, f64::from(VALUE_BITS)) as u32
+        (fraction - kept).clamp(MIN_OUTPUT_DROP, f64::from(VALUE_BITS)) as u32
     }
 
     /// Declared fractional bits: exact for input and output; in between the channels' factors make them nominal, and

@@ -14,9 +14,9 @@ use tacit_engine::{Parameters, RingBias};
 /// Bits of a logit, its code, and the error of its truncation together: as many as two round trips can compare.
 const COMPARED_BITS: u32 = 24;
 /// Fewest bits of a logit.
-const LEAST_BITS: u32 = 16;
+const MIN_BITS: u32 = 16;
 /// Most bits of values whose maximum a plan takes.
-const MOST_BITS: u32 = 30;
+const MAX_BITS: u32 = 30;
 
 /// Makes a plan that reveals logits one that reveals the class only.
 pub(super) fn reveal_class_only(
@@ -34,13 +34,13 @@ pub(super) fn reveal_class_only(
     let mut tail = Tail { plan, last: inputs[0] };
     tail.push(Step::Reshape, Shape::vector(classes), 0, 0);
     let bits = tail.node().bits;
-    let kept = COMPARED_BITS.saturating_sub(code_bits + 1).max(LEAST_BITS);
+    let kept = COMPARED_BITS.saturating_sub(code_bits + 1).max(MIN_BITS);
     let drop = bits.saturating_sub(kept);
     if drop > 0 {
         // One bit more than the quotient's, for the error of the truncation.
         tail.push(Step::Truncate { drop }, Shape::vector(classes), -(drop as i32), 1 - drop as i32);
     }
-    let most_code_bits = MOST_BITS.saturating_sub(tail.node().bits);
+    let most_code_bits = MAX_BITS.saturating_sub(tail.node().bits);
     if code_bits > most_code_bits {
         return Err(CompileError::TooManyClasses { classes, most: 1 << most_code_bits });
     }

@@ -32,11 +32,11 @@ pub use headroom::TooLittleHeadroom;
 pub use report::{Accuracy, CompileReport, LayerReport};
 
 /// Most samples that the values of all layers are kept for.
-const MOST_SAMPLES: usize = 64;
+const MAX_SAMPLES: usize = 64;
 /// Most layer values kept in memory, all samples together.
-const MOST_VALUES: usize = 1 << 25;
+const MAX_VALUES: usize = 1 << 25;
 /// Calibration samples below which means are not trusted and the owner is warned.
-const FEWEST_SAMPLES: usize = 16;
+const MIN_SAMPLES: usize = 16;
 /// Part of the logits' size from which on the expected error is worth a warning.
 const LARGE_ERROR: f64 = 0.05;
 /// Inputs drawn where there are no calibration samples.
@@ -145,7 +145,7 @@ pub fn compile(
     let samples = balancing_samples(&skeleton, calibration, (low, high));
     let values: Vec<Vec<Vec<f64>>> = samples.par_iter().map(|sample| skeleton.evaluate(sample)).collect();
     let ranges = measure_ranges(&skeleton, calibration, &values, (low, high))?;
-    let correct_biases = calibration.is_some() && samples.len() >= FEWEST_SAMPLES;
+    let correct_biases = calibration.is_some() && samples.len() >= MIN_SAMPLES;
     let sensitivity = Sensitivity::new(&skeleton, &values, correct_biases);
     let weight_bits = if skeleton.compares() { options.weight_bits.clamp(8, 15) } else { 15 };
     let bits =
@@ -207,9 +207,9 @@ fn input_range(
                 .to_string(),
         );
     }
-    if let Some(count) = calibration.map(Calibration::len).filter(|count| *count < FEWEST_SAMPLES) {
+    if let Some(count) = calibration.map(Calibration::len).filter(|count| *count < MIN_SAMPLES) {
         warnings.push(format!(
-            "{count} calibration samples are few: other inputs may leave the ranges seen; give {FEWEST_SAMPLES} or more"
+            "{count} calibration samples are few: other inputs may leave the ranges seen; give {MIN_SAMPLES} or more"
         ));
     }
     // A range of one value, for example of blank samples, still needs an interval.
@@ -237,7 +237,7 @@ fn warn_of_errors(expected: f64, values: &[Vec<Vec<f64>>], warnings: &mut Vec<St
 /// Most inputs on which errors are balanced: of that many all values are kept.
 fn balancing_count(skeleton: &Skeleton) -> usize {
     let elements: usize = skeleton.nodes.iter().map(|node| node.shape.elements()).sum();
-    (MOST_VALUES / elements.max(1)).clamp(2, MOST_SAMPLES)
+    (MAX_VALUES / elements.max(1)).clamp(2, MAX_SAMPLES)
 }
 
 /// Inputs on which errors are balanced.

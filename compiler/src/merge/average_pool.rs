@@ -7,7 +7,7 @@ use super::{MergeError, layers_where};
 use crate::graph::{Graph, Layer, LayerId, Operator};
 
 /// Largest factor of a row or column: what it adds in bits is lost to the values.
-const LARGEST_MULTIPLIER: u32 = 1 << 8;
+const MAX_MULTIPLIER: u32 = 1 << 8;
 
 /// Rewrites one average pool.
 pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
@@ -36,7 +36,7 @@ fn rewrite(graph: &mut Graph, id: LayerId) -> Result<String, MergeError> {
         };
         [count(0, output.height, padding.top, input.height), count(1, output.width, padding.left, input.width)]
     };
-    let too_large = |divisors: &Divisors| divisors.multipliers.iter().any(|factor| *factor > LARGEST_MULTIPLIER);
+    let too_large = |divisors: &Divisors| divisors.multipliers.iter().any(|factor| *factor > MAX_MULTIPLIER);
     if too_large(&rows) || too_large(&columns) {
         let reason = "its padding is not counted in the divisor, and its windows have too many different sizes; \
                       export it with count_include_pad=1 or with less padding";

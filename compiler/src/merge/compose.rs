@@ -13,7 +13,7 @@ use tacit_engine::runs::for_each_run;
 use tacit_protocol::plan::{LinearShape, Padding};
 
 /// Largest number of weights of a composed layer.
-const MOST_WEIGHTS: i64 = 1 << 26;
+const MAX_WEIGHTS: i64 = 1 << 26;
 
 /// Composes one pair of layers.
 pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
@@ -76,7 +76,7 @@ fn is_fully_connected(shape: &LinearShape) -> bool {
 fn if_cheaper(shape: LinearShape, inner: &LinearShape, outer: &LinearShape) -> Option<LinearShape> {
     let products = linear_products(&shape);
     let weights = shape.weight_count() as i64;
-    (products <= 2 * (linear_products(inner) + linear_products(outer)) && weights <= MOST_WEIGHTS).then_some(shape)
+    (products <= 2 * (linear_products(inner) + linear_products(outer)) && weights <= MAX_WEIGHTS).then_some(shape)
 }
 
 /// Weight of an output channel for an input channel counted over all groups; zero outside of the group.

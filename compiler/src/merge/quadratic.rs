@@ -12,7 +12,7 @@ use tacit_protocol::plan::{LinearShape, Padding, Shape};
 
 /// Largest shift `|b/2a|` that is put into a single square. Activations behind a normalisation are a few units large;
 /// a much larger shift costs bits of `x`.
-const LARGEST_SHIFT: f64 = 16.0;
+const MAX_SHIFT: f64 = 16.0;
 
 /// Rewrites one activation.
 pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
@@ -45,7 +45,7 @@ struct Coefficients {
 
 impl Coefficients {
     fn needs_two_squares(&self) -> bool {
-        self.linear.abs() > 2.0 * LARGEST_SHIFT * self.square.abs()
+        self.linear.abs() > 2.0 * MAX_SHIFT * self.square.abs()
     }
 
     /// The shift inside of the square, 0 for a constant channel.

@@ -12,7 +12,7 @@ use super::shape;
 use crate::graph::{Layer, LayerId, MAX_LAYERS, Operator};
 
 /// Most layers that are built, those included that turn out to be unused.
-const MOST_LAYERS: usize = 4 * MAX_LAYERS;
+const MAX_LAYERS_BEFORE_MERGING: usize = 4 * MAX_LAYERS;
 
 /// The layers so far, in topological order.
 pub(super) struct Layers {
@@ -129,8 +129,10 @@ impl Layers {
         inputs: Vec<LayerId>,
         shape: Shape,
     ) -> Result<LayerId, String> {
-        if self.layers.len() == MOST_LAYERS {
-            return Err(format!("makes more than {MOST_LAYERS} layers together with the nodes before it"));
+        if self.layers.len() == MAX_LAYERS_BEFORE_MERGING {
+            return Err(format!(
+                "makes more than {MAX_LAYERS_BEFORE_MERGING} layers together with the nodes before it"
+            ));
         }
         self.layers.push(Layer { name, operator, inputs, shape });
         Ok(self.layers.len() - 1)

@@ -8,7 +8,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::{NpzReader, ReadNpyExt};
 
 /// Largest file that is read.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Inputs of a network, from its training set and in its input domain.
 #[derive(Clone, PartialEq)]
@@ -26,7 +26,7 @@ pub enum CalibrationError {
     #[error("the calibration file must be .npy, or .npz with an array `x`, of float32 or uint8: {0}")]
     Format(String),
     /// The file is too large.
-    #[error("the calibration file has {0} bytes, at most {MOST_BYTES} are read")]
+    #[error("the calibration file has {0} bytes, at most {MAX_BYTES} are read")]
     Size(u64),
     /// There are no samples, or they are not alike.
     #[error("calibration needs at least one sample, all with the same number of elements")]
@@ -63,7 +63,7 @@ impl Calibration {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, CalibrationError> {
         let mut file = File::open(path.as_ref())?;
         let size = file.metadata()?.len();
-        if size > MOST_BYTES {
+        if size > MAX_BYTES {
             return Err(CalibrationError::Size(size));
         }
         let mut magic = [0; 2];

@@ -26,7 +26,7 @@ pub(super) const MOST_DROPPED: u32 = 24;
 /// Line searches along each root for each choice of dropped bits.
 const SWEEPS: usize = 4;
 /// Fewest bits dropped from logits in the output step, which hide the last places of the accumulator.
-pub(crate) const LEAST_OUTPUT_DROP: f64 = 8.0;
+pub(crate) const MIN_OUTPUT_DROP: f64 = 8.0;
 
 /// The outcome.
 #[derive(Clone, Debug)]
