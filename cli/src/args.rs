@@ -43,7 +43,7 @@ pub(crate) struct InferArguments {
     pub(crate) input: Vec<PathBuf>,
 
     /// Write the network's outputs here: a .npy file, float32, shape [n, outputs...]; of a network that answers with
-    /// classes, int64, shape [n].
+    /// classes, int64, one for each input.
     #[arg(long, value_name = "FILE.npy")]
     pub(crate) output: Option<PathBuf>,
 
