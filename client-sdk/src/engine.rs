@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tacit_protocol::he::{ClientBackend, NativeBackend};
+use tacit_protocol::rlwe::{ClientBackend, NativeBackend};
 
 /// Which implementation generates keys, encrypts masks and decrypts responses. The server cannot tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Engine {
         match self {
             Self::Native => &NativeBackend,
             #[cfg(feature = "concrete-core")]
-            Self::ConcreteCore => &tacit_protocol::he::ConcreteBackend,
+            Self::ConcreteCore => &tacit_protocol::rlwe::ConcreteBackend,
         }
     }
 }

@@ -87,12 +87,12 @@ where
     let mut inbound = Inbound { stream, waiting: VecDeque::new(), has_ended: false };
     loop {
         let response = inbound.next(timeout).await?;
-        let is_brief = phase.is_brief();
+        let runs_inline = phase.runs_inline();
         let handle = move || {
             let advance = phase.handle(response);
             (phase, advance)
         };
-        let (returned, advance) = compute(is_brief, handle, inbound.read_ahead()).await?;
+        let (returned, advance) = compute(runs_inline, handle, inbound.read_ahead()).await?;
         phase = returned;
         match advance? {
             Advance::Continue(messages) => send(messages),
@@ -104,13 +104,13 @@ where
     }
 }
 
-/// Computes on this thread if that `is_brief`. Otherwise elsewhere, and polls `meanwhile`, whose failure ends the wait.
+/// Computes on this thread if that `runs_inline`. Otherwise elsewhere, and polls `meanwhile`, whose failure ends the wait.
 async fn compute<T: Send + 'static>(
-    is_brief: bool,
+    runs_inline: bool,
     job: impl FnOnce() -> T + Send + 'static,
     meanwhile: impl Future<Output = ClientError>,
 ) -> Result<T, ClientError> {
-    if is_brief {
+    if runs_inline {
         return catch_unwind(AssertUnwindSafe(job)).map_err(|_| ClientError::Aborted);
     }
     let span = tracing::Span::current();
@@ -168,15 +168,15 @@ mod tests {
     #[tokio::test]
     async fn brief_work_stays_on_its_thread() {
         let here = thread::current().id();
-        let where_it_ran = |is_brief| compute(is_brief, || thread::current().id(), pending());
+        let where_it_ran = |runs_inline| compute(runs_inline, || thread::current().id(), pending());
         assert_eq!(where_it_ran(true).await.unwrap(), here);
         assert_ne!(where_it_ran(false).await.unwrap(), here);
     }
 
     #[tokio::test]
     async fn a_panic_is_an_error_wherever_it_happens() {
-        for is_brief in [true, false] {
-            let result = compute(is_brief, || panic!("a defect"), pending()).await;
+        for runs_inline in [true, false] {
+            let result = compute(runs_inline, || panic!("a defect"), pending()).await;
             assert!(matches!(result.map(|(): ()| ()), Err(ClientError::Aborted)));
         }
     }

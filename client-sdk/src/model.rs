@@ -215,12 +215,12 @@ impl Shared {
     /// Spends one session on `input`.
     async fn attempt(self: &Arc<Self>, input: Arc<Share>) -> Result<Inference, ClientError> {
         let session = self.session().await?;
-        let is_brief = session.is_brief();
+        let runs_inline = session.runs_inline();
         let start = move || Online::start(session, &input);
         let mut service = self.client.service.clone();
         let call = |requests| async move { service.online(requests).await };
         let span = tracing::info_span!("online", model = self.name);
-        let online = exchange::run::<Online, _, _, _>(start, is_brief, call, self.client.settings.message_timeout);
+        let online = exchange::run::<Online, _, _, _>(start, runs_inline, call, self.client.settings.message_timeout);
         let (ring, statistics) = online.instrument(span).await?;
         Inference::new(&self.plan, &ring, statistics)
     }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use tacit_proto::pb;
-use tacit_protocol::he::ClientBackend;
 use tacit_protocol::plan::Plan;
+use tacit_protocol::rlwe::ClientBackend;
 use tacit_protocol::session::{ClientSession, OnlineClient, OnlineProgress, PreprocessClient, Work};
 use tacit_protocol::share::Share;
 
@@ -24,7 +24,7 @@ pub(crate) trait Phase: Sized {
     type Output: Send + 'static;
 
     /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited.
-    fn is_brief(&self) -> bool;
+    fn runs_inline(&self) -> bool;
 
     /// Takes one message of the server.
     fn handle(&mut self, response: Self::Response) -> Result<Advance<Self>, ClientError>;
@@ -70,7 +70,7 @@ impl<S: FnMut(ClientSession)> Phase for Preprocessing<S> {
     type Response = pb::PreprocessResponse;
     type Output = PhaseStatistics;
 
-    fn is_brief(&self) -> bool {
+    fn runs_inline(&self) -> bool {
         false
     }
 
@@ -111,8 +111,8 @@ impl Phase for Online {
     /// The logits or the code of the class on the ring, and what they cost.
     type Output = (Vec<u32>, PhaseStatistics);
 
-    fn is_brief(&self) -> bool {
-        self.machine.is_brief()
+    fn runs_inline(&self) -> bool {
+        self.machine.runs_inline()
     }
 
     fn handle(&mut self, response: pb::OnlineResponse) -> Result<Advance<Self>, ClientError> {

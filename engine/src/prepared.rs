@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tacit_protocol::he::{HeError, PreparedLinear};
-use tacit_protocol::plan::{LinearPlan, NodeId, Plan, PlanDigest, PlanError, Step};
+use tacit_protocol::plan::{LinearStep, NodeId, Plan, PlanDigest, PlanError, Step};
+use tacit_protocol::rlwe::{PreparedLinear, RlweError};
 use tacit_protocol::session::ServerModel;
 
 use crate::kernels::LinearKernel;
@@ -25,7 +25,7 @@ pub enum PrepareError {
         /// Index of the node.
         node: NodeId,
         /// Why.
-        source: HeError,
+        source: RlweError,
     },
     /// Parameters that are not those of the plan.
     #[error("node {node} of the plan has no parameters, or ones of another size")]
@@ -67,7 +67,7 @@ impl PreparedModel {
     pub fn with_memory(plan: &Arc<Plan>, parameters: &Parameters, memory: usize) -> Result<Self, PrepareError> {
         let plan = Arc::clone(plan);
         plan.validate()?;
-        let linears: Vec<(NodeId, &LinearPlan)> = plan
+        let linears: Vec<(NodeId, &LinearStep)> = plan
             .nodes
             .iter()
             .enumerate()
@@ -82,7 +82,7 @@ impl PreparedModel {
             offsets.insert(node, constants.ok_or(PrepareError::Parameters { node })?.clone());
         }
         let memory = divide(&linears, memory);
-        let prepare = |(node, linear): &(NodeId, &LinearPlan)| {
+        let prepare = |(node, linear): &(NodeId, &LinearStep)| {
             let parameters = fitting(parameters, *node, linear)?;
             let failed = |source| PrepareError::Packing { node: *node, source };
             let memory = memory.get(node).copied().unwrap_or(0);
@@ -95,7 +95,7 @@ impl PreparedModel {
     }
 
     /// Memory held by transforms for preprocessing, in bytes.
-    pub fn transforms_bytes(&self) -> usize {
+    pub fn ntt_bytes(&self) -> usize {
         self.linears.values().map(|linear| linear.preprocessing.held_bytes()).sum()
     }
 
@@ -108,21 +108,21 @@ impl PreparedModel {
 }
 
 /// Memory that transforms of all linear layers of a valid plan would take, in bytes.
-pub fn transforms_bytes(plan: &Plan) -> usize {
+pub fn ntt_bytes(plan: &Plan) -> usize {
     let linear = |step: &Step| match step {
-        Step::Linear(linear) => PreparedLinear::transforms_bytes(linear),
+        Step::Linear(linear) => PreparedLinear::ntt_bytes(linear),
         _ => 0,
     };
     plan.nodes.iter().map(|node| linear(&node.step)).sum()
 }
 
 /// Divides memory for transforms among layers: first to those that would otherwise repeat theirs most often in a session.
-fn divide(linears: &[(NodeId, &LinearPlan)], memory: usize) -> BTreeMap<NodeId, usize> {
+fn divide(linears: &[(NodeId, &LinearStep)], memory: usize) -> BTreeMap<NodeId, usize> {
     let mut order = linears.to_vec();
-    order.sort_by_key(|(_, linear)| Reverse(PreparedLinear::transforms_per_response(linear)));
+    order.sort_by_key(|(_, linear)| Reverse(PreparedLinear::ntts_per_response(linear)));
     let mut left = memory;
-    let share = |(node, linear): (NodeId, &LinearPlan)| {
-        let share = PreparedLinear::transforms_bytes(linear).min(left);
+    let share = |(node, linear): (NodeId, &LinearStep)| {
+        let share = PreparedLinear::ntt_bytes(linear).min(left);
         left -= share;
         (node, share)
     };
@@ -133,7 +133,7 @@ fn divide(linears: &[(NodeId, &LinearPlan)], memory: usize) -> BTreeMap<NodeId, 
 fn fitting<'a>(
     parameters: &'a Parameters,
     node: NodeId,
-    linear: &LinearPlan,
+    linear: &LinearStep,
 ) -> Result<&'a LinearParameters, PrepareError> {
     let output = linear.shape.output;
     let fits = |parameters: &&LinearParameters| {

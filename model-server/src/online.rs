@@ -13,7 +13,7 @@ use crate::connection::Peer;
 use crate::error::ServiceError;
 use crate::preprocess::StoredSession;
 use crate::service::{Service, admit};
-use crate::workers::{Lane, run_brief};
+use crate::workers::{Lane, run_inline};
 
 /// The `Online` call on the wire.
 pub(crate) type OnlineCall = Call<pb::OnlineRequest, pb::OnlineResponse>;
@@ -65,7 +65,7 @@ async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceErro
     let prepared = model.prepared();
     let stopwatch = Arc::new(Stopwatch::default());
     let observer = Arc::clone(&stopwatch);
-    let (started, time) = run_brief(|| session.start_observed(prepared, observer))?;
+    let (started, time) = run_inline(|| session.start_observed(prepared, observer))?;
     call.computed(time);
     let mut machine = started?;
 
@@ -74,13 +74,13 @@ async fn run(service: &Service, call: &mut OnlineCall) -> Result<(), ServiceErro
             return Err(ServiceError::EndedEarly);
         };
         let watch = Arc::clone(&stopwatch);
-        let is_brief = machine.is_brief();
+        let runs_inline = machine.runs_inline();
         let job = move || {
             let answers = watch.time(Work::Activation, || machine.handle(request));
             (machine, answers)
         };
         let ((returned, answers), time) =
-            if is_brief { run_brief(job)? } else { service.workers.run(Lane::Online, job).await? };
+            if runs_inline { run_inline(job)? } else { service.workers.run(Lane::Online, job).await? };
         machine = returned;
         call.computed(time);
         let times = (service.limits.report_times && machine.is_finished()).then(|| stopwatch.times());

@@ -6,7 +6,7 @@
 //! they came. A stream has one job at a time, so streams take turns. On Linux the preprocessing threads also run
 //! at a lower priority: while both lanes have work, an inference gets about nine tenths of a processor.
 //!
-//! What is known to take only some tens of microseconds is computed where it is asked for ([`run_brief`]): to hand it to
+//! What is known to take only some tens of microseconds is computed where it is asked for ([`run_inline`]): to hand it to
 //! another thread and to wait for that would take longer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,7 +90,7 @@ impl Workers {
 ///
 /// # Errors
 /// [`WorkerError::Panicked`] if `job` panicked.
-pub fn run_brief<R>(job: impl FnOnce() -> R) -> Result<(R, Duration), WorkerError> {
+pub fn run_inline<R>(job: impl FnOnce() -> R) -> Result<(R, Duration), WorkerError> {
     let started = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(job));
     result.map(|value| (value, started.elapsed())).map_err(|_| WorkerError::Panicked)
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn brief_jobs_stay_on_their_thread_and_may_panic() {
         let here = std::thread::current().id();
-        assert_eq!(run_brief(|| std::thread::current().id()).unwrap().0, here);
-        let result = run_brief(|| panic!("a defect"));
+        assert_eq!(run_inline(|| std::thread::current().id()).unwrap().0, here);
+        let result = run_inline(|| panic!("a defect"));
         assert_eq!(result.map(|_: ((), _)| ()), Err(WorkerError::Panicked));
     }
 

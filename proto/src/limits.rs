@@ -35,11 +35,11 @@ pub const NODES: usize = plan::MAX_NODES;
 /// Most inputs of a node.
 pub const NODE_INPUTS: usize = plan::MAX_INPUTS;
 
-/// Most groups of compared bits.
-pub const GROUPS: usize = select::MAX_GROUPS;
+/// Most digits of a comparison.
+pub const DIGITS: usize = select::MAX_DIGITS;
 
-/// Most bits of a group of compared bits.
-pub const GROUP_BITS: u32 = select::MAX_GROUP_BITS;
+/// Most bits of a digit of a comparison.
+pub const DIGIT_BITS: u32 = select::MAX_DIGIT_BITS;
 
 /// Most bits of a revealed class.
 pub const CLASS_BITS: u32 = plan::MAX_CLASS_BITS;
@@ -50,11 +50,11 @@ pub const LABELS: usize = 1 << 16;
 /// Largest absolute value of `fraction_bits`.
 pub const FRACTION_BITS: i32 = 64;
 
-/// Longest message of the base transfers, in bytes.
+/// Longest message of the base OTs, in bytes.
 pub const BASE_TRANSFER_BYTES: usize = 65536;
 
-/// Longest request of a preparation, in bytes.
-pub const PREPARATION_BYTES: usize = 131_072;
+/// Longest request of a silent set-up, in bytes.
+pub const SILENT_REQUEST_BYTES: usize = 131_072;
 
 /// Most models in one listing.
 pub const MODELS: usize = 1024;

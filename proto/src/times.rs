@@ -12,7 +12,7 @@ use tacit_protocol::session::{Work, WorkObserver};
 pub struct StepTimes {
     /// Homomorphic encryption: keys, uploads, responses.
     pub encryption: Duration,
-    /// Oblivious transfers: base transfers, their extension and corrections.
+    /// Oblivious transfers: base OTs, their extension and corrections.
     pub transfers: Duration,
     /// Online: linear layers, and whatever else each party does to its share alone.
     pub linear: Duration,

@@ -1,4 +1,4 @@
-//! Random transfers per second of both sides, for each kind of extension on one and on two threads, and what the base
+//! Random OTs per second of both sides, for each kind of extension on one and on two threads, and what the base
 //! transfers and the silent extension's preparation take. Bytes on the wire are exact and part of the names.
 
 use divan::{Bencher, counter::ItemsCount};
@@ -91,7 +91,7 @@ fn sender(bencher: Bencher, batch: Batch) {
         .bench_local(|| pool.install(|| sender.extend(0, batch.count, &message)));
 }
 
-/// All three messages of the base transfers, one direction.
+/// All three messages of the base OTs, one direction.
 #[divan::bench(name = "base", args = HEIGHTS)]
 fn base_transfers(height: u8) -> (ExtensionReceiver, ExtensionSender) {
     base(ExtensionKind::SoftSpoken(TreeHeight::new(height).expect("a height of 1 to 8")))
@@ -111,7 +111,7 @@ impl std::fmt::Display for Prepared {
     }
 }
 
-/// From the answer to the last pad.
+/// From the answer to the last key.
 #[divan::bench(args = PREPARED.map(Prepared))]
 fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
     let choices = choices(count);
@@ -131,7 +131,7 @@ fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared)
         });
 }
 
-/// From the request to the last pad.
+/// From the request to the last key.
 #[divan::bench(args = PREPARED.map(Prepared))]
 fn silent_sender_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
     let message = vec![0x5a; padded(count) / 8];

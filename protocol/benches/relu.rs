@@ -8,7 +8,7 @@ use tacit_protocol::ot::{BaseReceiver, ExtensionKind, ExtensionReceiver, Extensi
 use tacit_protocol::random::Seed;
 use tacit_protocol::share::Share;
 use tacit_protocol::steps::select::{
-    SelectClient, SelectLayout, SelectProgress, SelectServer, SelectServerPending, Selection, group_widths,
+    SelectClient, SelectLayout, SelectProgress, SelectServer, SelectServerPending, Selection, digit_widths,
 };
 
 const ELEMENTS: usize = 65_536;
@@ -46,7 +46,7 @@ fn layout((window, rounds): (u32, u32)) -> SelectLayout {
         bits,
         ignored: bits - 1 - window,
         selection: Selection::Truncated,
-        groups: group_widths(window, rounds),
+        digits: digit_widths(window, rounds),
         kind: ExtensionKind::DEFAULT,
     }
 }
@@ -97,8 +97,8 @@ fn transfers_of_both(bencher: Bencher, case: (u32, u32)) {
     let layout = layout(case);
     let choices = vec![0x0123_4567_89ab_cdef; padded(layout.server_transfers()) / 64];
     let run = |receiver: &ExtensionReceiver, sender: &ExtensionSender, count: usize| {
-        let (rows, pads) = receiver.extend(0, count, &choices);
-        (pads, sender.extend(0, count, &rows).expect("good rows"))
+        let (rows, keys) = receiver.extend(0, count, &choices);
+        (keys, sender.extend(0, count, &rows).expect("good rows"))
     };
     LazyLock::force(&TRANSFERS);
     bencher.counter(ItemsCount::new(ELEMENTS)).bench_local(|| {

@@ -7,11 +7,11 @@
 //! decryption added these are the costs by which packings are chosen (`he/search.rs`).
 
 use divan::Bencher;
-use tacit_protocol::he::{
-    ClientBackend, ClientEngine, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
-};
-use tacit_protocol::plan::{LinearPlan, LinearShape, Packing};
+use tacit_protocol::plan::{LinearShape, LinearStep, Packing};
 use tacit_protocol::random::Seed;
+use tacit_protocol::rlwe::{
+    ClientBackend, ClientKeys, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
+};
 use tacit_protocol::steps::linear::{client_encrypt, server_respond};
 
 fn main() {
@@ -23,23 +23,23 @@ const SETS: [ParameterSet; 2] = ParameterSet::ALL;
 /// Uploaded and returned ciphertexts.
 const LAYERS: [[usize; 2]; 4] = [[1, 1], [33, 1], [1, 33], [33, 33]];
 
-fn engine(parameters: ParameterSet) -> Box<dyn ClientEngine> {
+fn client_keys(parameters: ParameterSet) -> Box<dyn ClientKeys> {
     NativeBackend.generate(parameters).expect("system randomness")
 }
 
 /// Eight polynomials in one upload.
 #[divan::bench(args = SETS)]
 fn encrypt_eight(bencher: Bencher, parameters: ParameterSet) {
-    let engine = engine(parameters);
+    let client_keys = client_keys(parameters);
     let plaintexts = vec![vec![7; parameters.dimension()]; 8];
-    bencher.bench(|| engine.encrypt(&plaintexts));
+    bencher.bench(|| client_keys.encrypt(&plaintexts));
 }
 
 #[divan::bench(args = SETS)]
 fn decrypt_one(bencher: Bencher, parameters: ParameterSet) {
-    let engine = engine(parameters);
+    let client_keys = client_keys(parameters);
     let polynomial = vec![0x1234_5678_9abc_def0; parameters.dimension()];
-    bencher.bench(|| engine.phase(&polynomial, &polynomial));
+    bencher.bench(|| client_keys.phase(&polynomial, &polynomial));
 }
 
 /// One thread, so that the times are those of a core.
@@ -57,12 +57,12 @@ fn respond(bencher: Bencher, parameters: ParameterSet, [inputs, outputs]: [usize
         response_mask_bits: 44,
         response_body_bits: 36,
     };
-    let plan = LinearPlan { shape, packing };
+    let plan = LinearStep { shape, packing };
     let prepared = PreparedLinear::new(&plan, &vec![1; shape.weight_count()]).expect("small weights fit");
-    let engine = engine(parameters);
-    let key = PreparedPublicKey::new(&engine.public_key().expect("system randomness")).expect("a sound key");
+    let client_keys = client_keys(parameters);
+    let key = PreparedPublicKey::new(&client_keys.public_key().expect("system randomness")).expect("a sound key");
     let mask = Seed::random().expect("system randomness").uniform_u32(shape.input.elements());
-    let upload = client_encrypt(&*engine, &plan, &mask).expect("a mask of the right length");
+    let upload = client_encrypt(&*client_keys, &plan, &mask).expect("a mask of the right length");
     let seed = Seed::random().expect("system randomness");
     let request = LinearRequest { public_key: &key, upload: &upload, seed: &seed };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");

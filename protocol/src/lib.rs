@@ -5,10 +5,10 @@
 //! only move bytes. `docs/protocol.md` in the repository is the specification.
 
 pub mod bits;
-pub mod he;
 pub mod ot;
 pub mod plan;
 pub mod random;
+pub mod rlwe;
 pub mod session;
 pub mod share;
 pub mod steps;

@@ -34,7 +34,7 @@ impl Measured for PreprocessRequest {
                 let keys = public_keys.iter().map(|key| key.seed.len() + size_of_val(key.body.as_slice()));
                 keys.sum::<usize>() + base_receiver.len()
             }
-            Self::OtSetup(OtSetup { base_sender, preparation }) => base_sender.len() + preparation.len(),
+            Self::OtSetup(OtSetup { base_sender, silent_request }) => base_sender.len() + silent_request.len(),
             Self::Step(message) => message.data.len(),
         }
     }
@@ -58,8 +58,8 @@ impl Measured for PreprocessResponse {
 
     fn data_bytes(&self) -> usize {
         match self {
-            Self::Accept(Accept { base_sender, base_receiver, preparation }) => {
-                base_sender.len() + base_receiver.len() + preparation.len()
+            Self::Accept(Accept { base_sender, base_receiver, silent_request }) => {
+                base_sender.len() + base_receiver.len() + silent_request.len()
             }
             Self::Prepared(_) => 0,
             Self::Step(message) => message.data.len(),

@@ -124,7 +124,7 @@ mod tests {
             Message { session: 0, node: 0, kind: MessageKind::MaskedInput, round: 0, offset: 0, data: vec![1; 1000] };
         let step: pb::OnlineRequest = meter.sent(OnlineRequest::Step(message)).unwrap();
         let message =
-            Message { session: 0, node: 2, kind: MessageKind::Opening, round: 0, offset: 0, data: vec![1; 50] };
+            Message { session: 0, node: 2, kind: MessageKind::ServerOpening, round: 0, offset: 0, data: vec![1; 50] };
         let answer = pb::OnlineResponse::try_from(OnlineResponse::Step(message)).unwrap();
         let length = answer.encoded_len();
         let _: OnlineResponse = meter.received(answer).unwrap();
@@ -178,7 +178,7 @@ mod tests {
         meter.idles();
         std::thread::sleep(pause);
         let message =
-            Message { session: 0, node: 2, kind: MessageKind::Opening, round: 0, offset: 0, data: vec![1; 50] };
+            Message { session: 0, node: 2, kind: MessageKind::ServerOpening, round: 0, offset: 0, data: vec![1; 50] };
         let answer = pb::OnlineResponse::try_from(OnlineResponse::Step(message)).unwrap();
         let _: OnlineResponse = meter.received(answer).unwrap();
         std::thread::sleep(pause);

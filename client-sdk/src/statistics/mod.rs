@@ -90,15 +90,15 @@ impl DataByKind {
 
     fn add(&mut self, kind: Option<MessageKind>, bytes: u64) {
         let index = match kind {
-            None | Some(MessageKind::ClientPreparation | MessageKind::ServerPreparation) => 0,
+            None | Some(MessageKind::ClientSilentReply | MessageKind::ServerSilentReply) => 0,
             Some(MessageKind::MaskCiphertexts) => 1,
             Some(MessageKind::LinearResponses) => 2,
             Some(MessageKind::ShareChoices) => 3,
             Some(MessageKind::ServerCorrelations) => 4,
             Some(MessageKind::ClientCorrections) => 5,
             Some(MessageKind::MaskedInput) => 6,
-            Some(MessageKind::Opening) => 7,
-            Some(MessageKind::Answer) => 8,
+            Some(MessageKind::ServerOpening) => 7,
+            Some(MessageKind::ClientOpening) => 8,
             Some(MessageKind::OutputShare) => 9,
         };
         self.0[index] += bytes;

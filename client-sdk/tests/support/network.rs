@@ -3,11 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use ndarray::ArrayD;
-use tacit_protocol::he::{PreparedLinear, choose_packing};
 use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
+    InputSpec, LinearShape, LinearStep, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
 };
+use tacit_protocol::rlwe::{PreparedLinear, choose_packing};
 use tacit_protocol::session::ServerModel;
 
 /// Weights of both layers, `[output][input]`.
@@ -30,7 +30,7 @@ impl Network {
     fn new() -> Self {
         let prepare = |inputs: usize, outputs: usize, weights: &[i16]| {
             let shape = LinearShape::fully_connected(inputs, outputs);
-            let plan = LinearPlan { shape, packing: choose_packing(&shape, weights).unwrap() };
+            let plan = LinearStep { shape, packing: choose_packing(&shape, weights).unwrap() };
             (Step::Linear(plan), PreparedLinear::new(&plan, weights).unwrap())
         };
         let (first_step, first) = prepare(4, 3, FIRST.as_flattened());

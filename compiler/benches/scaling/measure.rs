@@ -9,7 +9,7 @@ use tacit_compiler::quantize::Calibration;
 use tacit_compiler::{CompileOptions, compile};
 use tacit_engine::prepared::PreparedModel;
 use tacit_proto::{StepTimes, Stopwatch};
-use tacit_protocol::he::NativeBackend;
+use tacit_protocol::rlwe::NativeBackend;
 use tacit_protocol::session::{
     ClientSession, OnlineProgress, OnlineRequest, Prepared, PreprocessClient, PreprocessRequest, PreprocessResponse,
     PreprocessServer, ServerModel, ServerSession, SessionId, Work, predict,

@@ -1,10 +1,10 @@
 //! Writing the plan and its integers down, node by node.
 
 use rayon::prelude::*;
-use tacit_protocol::he::{choose_packing, noise_report};
-use tacit_protocol::plan::{InputSpec, LinearPlan, Node, OutputSpec, Plan, Step};
+use tacit_protocol::plan::{InputSpec, LinearStep, Node, OutputSpec, Plan, Step};
+use tacit_protocol::rlwe::{choose_packing, noise_report};
 use tacit_protocol::share::Share;
-use tacit_protocol::steps::select::group_widths;
+use tacit_protocol::steps::select::digit_widths;
 
 use super::{CompileError, CompileOptions, LayerReport};
 use crate::graph::FloatLinear;
@@ -67,13 +67,13 @@ impl Builder<'_> {
                 Kind::Truncate => Step::Truncate { drop: self.dropped(id) },
                 Kind::Relu => {
                     let (bits, drop) = (plan.nodes[node.inputs[0]].bits, self.dropped(id));
-                    Step::Relu { drop, groups: self.groups_of(bits - 1 - drop) }
+                    Step::Relu { drop, digits: self.digits_of(bits - 1 - drop) }
                 }
                 Kind::Maximum => {
                     // A difference has one bit more; as many bits are compared as in a ReLU behind a pool, and two more.
                     let bits = node.inputs.iter().map(|input| plan.nodes[*input].bits).max().unwrap_or(0);
                     let ignored = bits.saturating_sub(self.options.compared_bits + 2);
-                    Step::Maximum { ignored, groups: self.groups_of(bits - ignored) }
+                    Step::Maximum { ignored, digits: self.digits_of(bits - ignored) }
                 }
                 Kind::Shift => match self.scales.drops[id].unsigned_abs() {
                     0 => Step::Reshape,
@@ -126,7 +126,7 @@ impl Builder<'_> {
         let integers = quantize_linear(&node.name, linear, &self.channel_scales(source), &self.channel_scales(id))?;
         let failed = |source| CompileError::Packing { layer: node.name.clone(), source };
         let packing = choose_packing(&linear.shape, &integers.weights).map_err(failed)?;
-        let step = LinearPlan { shape: linear.shape, packing };
+        let step = LinearStep { shape: linear.shape, packing };
         let noise = noise_report(&step, &integers.weights).map_err(failed)?;
         let largest = integers.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
         let limit = f64::from(VALUE_BITS);
@@ -209,8 +209,8 @@ impl Builder<'_> {
     }
 
     /// Groups of compared bits.
-    fn groups_of(&self, compared: u32) -> Vec<u32> {
-        group_widths(compared, self.options.comparison_round_trips)
+    fn digits_of(&self, compared: u32) -> Vec<u32> {
+        digit_widths(compared, self.options.comparison_round_trips)
     }
 
     /// Low bits of the logits that are not revealed.

@@ -6,7 +6,7 @@
 //! share: the low bits of a sum depend on the low bits of its terms only.
 
 use tacit_protocol::plan::{Axis, Node, NodeId, OutputFunction, Plan, Shape, Step};
-use tacit_protocol::steps::select::group_widths;
+use tacit_protocol::steps::select::digit_widths;
 
 use super::{CompileError, CompileOptions};
 use tacit_engine::{Parameters, RingBias};
@@ -97,7 +97,7 @@ impl Tail<'_> {
         let (first, second) = (slice(0, half), slice(half, half));
         let odd = (count % 2 == 1).then(|| slice(count - 1, 1));
         self.last = second;
-        let step = Step::Maximum { ignored: 0, groups: group_widths(bits, round_trips) };
+        let step = Step::Maximum { ignored: 0, digits: digit_widths(bits, round_trips) };
         self.push(step, Shape::vector(half), 0, 0);
         self.plan.nodes[self.last].inputs = vec![first, second];
         if let Some(odd) = odd {

@@ -1,7 +1,7 @@
 //! Why a network cannot be compiled.
 
-use tacit_protocol::he::HeError;
 use tacit_protocol::plan::PlanError;
+use tacit_protocol::rlwe::RlweError;
 
 use tacit_engine::PrepareError;
 
@@ -34,7 +34,7 @@ pub enum CompileError {
         /// Name of the layer.
         layer: String,
         /// Why.
-        source: HeError,
+        source: RlweError,
     },
     /// The plan breaks a rule, most often a size.
     #[error(transparent)]

@@ -7,8 +7,8 @@ use tacit_demo::bundled;
 use tacit_demo::local_server::{LocalServer, compile_with};
 use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
 use tacit_proto::{Reason, pb};
-use tacit_protocol::he::NativeBackend;
 use tacit_protocol::plan::Plan;
+use tacit_protocol::rlwe::NativeBackend;
 use tacit_protocol::session::{
     ClientSession, OnlineClient, OnlineProgress, OnlineRequest, PreprocessClient, PreprocessRequest,
 };

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use tacit_compiler::{Comparison, CompileReport};
-use tacit_engine::prepared::transforms_bytes;
-use tacit_protocol::plan::{Axis, LinearPlan, Node, OutputFunction, Plan, Step};
+use tacit_engine::prepared::ntt_bytes;
+use tacit_protocol::plan::{Axis, LinearStep, Node, OutputFunction, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
 use crate::config::InspectArguments;
@@ -22,7 +22,7 @@ struct Inspection<'a> {
     steps: Vec<StepLine>,
     report: &'a CompileReport,
     /// What transforms of all weights take if `serve` holds them.
-    transforms_bytes: usize,
+    ntt_bytes: usize,
     prediction: Prediction,
     #[serde(skip_serializing_if = "Option::is_none")]
     independent: Option<Comparison>,
@@ -138,7 +138,7 @@ impl<'a> Inspection<'a> {
             },
             steps: plan.nodes.iter().map(StepLine::new).collect(),
             report,
-            transforms_bytes: transforms_bytes(plan),
+            ntt_bytes: ntt_bytes(plan),
             prediction: Prediction {
                 setup: (&prediction.setup).into(),
                 preprocessing: (&prediction.preprocessing).into(),
@@ -159,8 +159,8 @@ impl StepLine {
             Step::SumPool { kernel: [height, width], stride: [down, right], .. } => {
                 ("sum-pool", format!("{height}x{width} every {down}x{right}"))
             }
-            Step::Relu { drop, groups } => ("relu", format!("drop {drop}, {}", compared(groups))),
-            Step::Maximum { ignored, groups } => ("maximum", format!("ignore {ignored}, {}", compared(groups))),
+            Step::Relu { drop, digits } => ("relu", format!("drop {drop}, {}", compared(digits))),
+            Step::Maximum { ignored, digits } => ("maximum", format!("ignore {ignored}, {}", compared(digits))),
             Step::Add => ("add", String::new()),
             Step::Subtract => ("subtract", String::new()),
             Step::Offset => ("offset", String::new()),
@@ -202,14 +202,14 @@ fn function(function: OutputFunction) -> &'static str {
     }
 }
 
-/// The bits that are compared, by group.
-fn compared(groups: &[u32]) -> String {
-    let widths = groups.iter().map(u32::to_string).collect::<Vec<_>>().join("+");
+/// The bits that are compared, by digit.
+fn compared(digits: &[u32]) -> String {
+    let widths = digits.iter().map(u32::to_string).collect::<Vec<_>>().join("+");
     format!("compare {widths} bits")
 }
 
 /// The geometry; the report says how the layer is packed.
-fn linear_details(linear: &LinearPlan) -> String {
+fn linear_details(linear: &LinearStep) -> String {
     let [height, width] = linear.shape.kernel;
     let [down, right] = linear.shape.stride;
     let mut details = format!("{height}x{width} every {down}x{right}");
@@ -249,7 +249,7 @@ impl Display for Inspection<'_> {
             writeln!(formatter, "{}", line.trim_end())?;
         }
         writeln!(formatter, "\n{}", self.report.to_string().trim_end())?;
-        let megabytes = self.transforms_bytes as f64 / 1e6;
+        let megabytes = self.ntt_bytes as f64 / 1e6;
         writeln!(formatter, "\ntransformed weights: {megabytes:.1} MB where `serve --weight-memory` allows")?;
         writeln!(formatter, "\nexpected traffic     client sends   client receives   round trips   transfers")?;
         let phases = [

@@ -72,7 +72,7 @@ async fn preprocessing_out_of_order() {
     let server = TestServer::start().await;
     let client = server.client().await;
     let opened = || PreprocessRequest::Open(open(&client));
-    let setup = || PreprocessRequest::OtSetup(OtSetup { base_sender: vec![], preparation: vec![] });
+    let setup = || PreprocessRequest::OtSetup(OtSetup { base_sender: vec![], silent_request: vec![] });
     let step = |kind, node, offset| PreprocessRequest::Step(piece(kind, node, offset, 16));
     let cases = [
         vec![setup()],
@@ -98,7 +98,7 @@ async fn online_out_of_order() {
     let step = |kind, node, offset| OnlineRequest::Step(piece(kind, node, offset, 4));
     assert_reason(online(&client, vec![step(MessageKind::MaskedInput, 0, 0)]).await, Reason::OutOfOrder);
     for wrong in [
-        step(MessageKind::Answer, 2, 0),
+        step(MessageKind::ClientOpening, 2, 0),
         step(MessageKind::MaskedInput, 1, 0),
         step(MessageKind::MaskedInput, 0, 4),
         OnlineRequest::Open(SessionId([0; 16])),

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tacit_model_server::{Limits, ServeError, Server, ShutdownHandle};
 use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
 use tacit_proto::{Reason, pb};
-use tacit_protocol::he::{NativeBackend, PreparedLinear, choose_packing};
 use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{
-    InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
+    InputSpec, LinearShape, LinearStep, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
 };
+use tacit_protocol::rlwe::{NativeBackend, PreparedLinear, choose_packing};
 use tacit_protocol::session::{
     ClientSession, OnlineProgress, OnlineRequest, PreprocessClient, PreprocessRequest, ServerModel,
 };
@@ -42,7 +42,7 @@ impl SmallModel {
         let layer = |inputs, outputs, seed: i16| {
             let shape = LinearShape::fully_connected(inputs, outputs);
             let weights: Vec<i16> = (0..shape.weight_count() as i16).map(|i| (i * 7 + seed) % 23 - 11).collect();
-            let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
+            let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
             let prepared = PreparedLinear::new(&plan, &weights).unwrap();
             (Step::Linear(plan), Some(Layer { weights, prepared }))
         };

@@ -1,7 +1,7 @@
 //! Shapes, extents, packing and linear steps.
 
-use tacit_protocol::he::ParameterSet;
-use tacit_protocol::plan::{LinearPlan, LinearShape, Packing, Padding, Shape};
+use tacit_protocol::plan::{LinearShape, LinearStep, Packing, Padding, Shape};
+use tacit_protocol::rlwe::ParameterSet;
 
 use super::check::{bits, bounded, elements, narrow, required};
 use super::{ConvertError, Problem};
@@ -138,7 +138,7 @@ impl TryFrom<Packing> for pb::Packing {
     }
 }
 
-impl TryFrom<pb::LinearStep> for LinearPlan {
+impl TryFrom<pb::LinearStep> for LinearStep {
     type Error = ConvertError;
 
     fn try_from(wire: pb::LinearStep) -> Result<Self, ConvertError> {
@@ -159,11 +159,11 @@ impl TryFrom<pb::LinearStep> for LinearPlan {
     }
 }
 
-impl TryFrom<LinearPlan> for pb::LinearStep {
+impl TryFrom<LinearStep> for pb::LinearStep {
     type Error = ConvertError;
 
-    fn try_from(linear: LinearPlan) -> Result<Self, ConvertError> {
-        let LinearPlan { shape, packing } = linear;
+    fn try_from(linear: LinearStep) -> Result<Self, ConvertError> {
+        let LinearStep { shape, packing } = linear;
         Ok(Self {
             input: shape_to_wire("input", shape.input)?,
             output: shape_to_wire("output", shape.output)?,

@@ -1,6 +1,6 @@
 //! The messages of both streams.
 
-use tacit_protocol::he::PublicKey;
+use tacit_protocol::rlwe::PublicKey;
 use tacit_protocol::session::{
     Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
     PreprocessResponse, SessionId,
@@ -23,7 +23,7 @@ fn session_id(bytes: &[u8]) -> Result<SessionId, ConvertError> {
     array("session_id", bytes).map(SessionId)
 }
 
-/// A message of the base transfers. Its exact length is checked where it is read.
+/// A message of the base OTs. Its exact length is checked where it is read.
 fn base_transfer(field: &str, bytes: Vec<u8>) -> Result<Vec<u8>, ConvertError> {
     length(field, bytes.len(), 0..=limits::BASE_TRANSFER_BYTES)?;
     Ok(bytes)
@@ -88,8 +88,8 @@ impl From<Open> for pb::Open {
     }
 }
 
-fn preparation(bytes: Vec<u8>) -> Result<Vec<u8>, ConvertError> {
-    length("preparation", bytes.len(), 0..=limits::PREPARATION_BYTES)?;
+fn silent_request(bytes: Vec<u8>) -> Result<Vec<u8>, ConvertError> {
+    length("silent_request", bytes.len(), 0..=limits::SILENT_REQUEST_BYTES)?;
     Ok(bytes)
 }
 
@@ -100,14 +100,18 @@ impl TryFrom<pb::Accept> for Accept {
         Ok(Self {
             base_sender: base_transfer("base_sender", wire.base_sender)?,
             base_receiver: base_transfer("base_receiver", wire.base_receiver)?,
-            preparation: preparation(wire.preparation)?,
+            silent_request: silent_request(wire.silent_request)?,
         })
     }
 }
 
 impl From<Accept> for pb::Accept {
     fn from(accept: Accept) -> Self {
-        Self { base_sender: accept.base_sender, base_receiver: accept.base_receiver, preparation: accept.preparation }
+        Self {
+            base_sender: accept.base_sender,
+            base_receiver: accept.base_receiver,
+            silent_request: accept.silent_request,
+        }
     }
 }
 
@@ -117,14 +121,14 @@ impl TryFrom<pb::OtSetup> for OtSetup {
     fn try_from(wire: pb::OtSetup) -> Result<Self, ConvertError> {
         Ok(Self {
             base_sender: base_transfer("base_sender", wire.base_sender)?,
-            preparation: preparation(wire.preparation)?,
+            silent_request: silent_request(wire.silent_request)?,
         })
     }
 }
 
 impl From<OtSetup> for pb::OtSetup {
     fn from(setup: OtSetup) -> Self {
-        Self { base_sender: setup.base_sender, preparation: setup.preparation }
+        Self { base_sender: setup.base_sender, silent_request: setup.silent_request }
     }
 }
 
@@ -190,7 +194,7 @@ impl TryFrom<pb::PreprocessRequest> for PreprocessRequest {
             Payload::MaskCiphertexts(wire) => step(MessageKind::MaskCiphertexts, wire),
             Payload::ShareChoices(wire) => step(MessageKind::ShareChoices, wire),
             Payload::ClientCorrections(wire) => step(MessageKind::ClientCorrections, wire),
-            Payload::ClientPreparation(wire) => step(MessageKind::ClientPreparation, wire),
+            Payload::ClientSilentReply(wire) => step(MessageKind::ClientSilentReply, wire),
         }
     }
 }
@@ -210,7 +214,7 @@ impl TryFrom<PreprocessRequest> for pb::PreprocessRequest {
                     MessageKind::MaskCiphertexts => Payload::MaskCiphertexts(piece),
                     MessageKind::ShareChoices => Payload::ShareChoices(piece),
                     MessageKind::ClientCorrections => Payload::ClientCorrections(piece),
-                    MessageKind::ClientPreparation => Payload::ClientPreparation(piece),
+                    MessageKind::ClientSilentReply => Payload::ClientSilentReply(piece),
                     other => return Err(direction(other)),
                 }
             }
@@ -234,7 +238,7 @@ impl TryFrom<pb::PreprocessResponse> for PreprocessResponse {
             }
             Payload::LinearResponses(wire) => step(MessageKind::LinearResponses, wire),
             Payload::ServerCorrelations(wire) => step(MessageKind::ServerCorrelations, wire),
-            Payload::ServerPreparation(wire) => step(MessageKind::ServerPreparation, wire),
+            Payload::ServerSilentReply(wire) => step(MessageKind::ServerSilentReply, wire),
         }
     }
 }
@@ -253,7 +257,7 @@ impl TryFrom<PreprocessResponse> for pb::PreprocessResponse {
                 match kind {
                     MessageKind::LinearResponses => Payload::LinearResponses(piece),
                     MessageKind::ServerCorrelations => Payload::ServerCorrelations(piece),
-                    MessageKind::ServerPreparation => Payload::ServerPreparation(piece),
+                    MessageKind::ServerSilentReply => Payload::ServerSilentReply(piece),
                     other => return Err(direction(other)),
                 }
             }
@@ -271,7 +275,7 @@ impl TryFrom<pb::OnlineRequest> for OnlineRequest {
         match required("payload", wire.payload)? {
             Payload::Open(open) => session_id(&open.session_id).map(Self::Open).map_err(|error| error.within("open")),
             Payload::MaskedInput(wire) => step(MessageKind::MaskedInput, wire),
-            Payload::Answer(wire) => step(MessageKind::Answer, wire),
+            Payload::ClientOpening(wire) => step(MessageKind::ClientOpening, wire),
         }
     }
 }
@@ -288,7 +292,7 @@ impl TryFrom<OnlineRequest> for pb::OnlineRequest {
                 let piece = piece_to_wire(message)?;
                 match kind {
                     MessageKind::MaskedInput => Payload::MaskedInput(piece),
-                    MessageKind::Answer => Payload::Answer(piece),
+                    MessageKind::ClientOpening => Payload::ClientOpening(piece),
                     other => return Err(direction(other)),
                 }
             }
@@ -304,7 +308,7 @@ impl TryFrom<pb::OnlineResponse> for OnlineResponse {
         use pb::online_response::Payload;
         let step = |kind, wire| piece(kind, wire).map(Self::Step);
         match required("payload", wire.payload)? {
-            Payload::Opening(wire) => step(MessageKind::Opening, wire),
+            Payload::ServerOpening(wire) => step(MessageKind::ServerOpening, wire),
             Payload::OutputShare(wire) => step(MessageKind::OutputShare, wire),
         }
     }
@@ -319,7 +323,7 @@ impl TryFrom<OnlineResponse> for pb::OnlineResponse {
         let kind = message.kind;
         let piece = piece_to_wire(message)?;
         let payload = match kind {
-            MessageKind::Opening => Payload::Opening(piece),
+            MessageKind::ServerOpening => Payload::ServerOpening(piece),
             MessageKind::OutputShare => Payload::OutputShare(piece),
             other => return Err(direction(other)),
         };

@@ -34,7 +34,7 @@ pub(super) fn step_from_wire(wire: pb::node::Step) -> Result<Step, ConvertError>
         Wire::Output(pb::OutputStep { drop }) => {
             ("output", bits("drop", drop, 0..=30).map(|drop| Step::Output { drop }))
         }
-        Wire::Class(pb::ClassStep { bits: revealed }) => {
+        Wire::ClassIndex(pb::ClassStep { bits: revealed }) => {
             ("class", bits("bits", revealed, 1..=limits::CLASS_BITS).map(|bits| Step::Class { bits }))
         }
     };
@@ -42,16 +42,16 @@ pub(super) fn step_from_wire(wire: pb::node::Step) -> Result<Step, ConvertError>
 }
 
 fn relu_from_wire(wire: pb::ReluStep) -> Result<Step, ConvertError> {
-    Ok(Step::Relu { drop: bits("drop", wire.drop, 0..=29)?, groups: groups(wire.groups)? })
+    Ok(Step::Relu { drop: bits("drop", wire.drop, 0..=29)?, digits: digits(wire.digits)? })
 }
 
 fn maximum_from_wire(wire: pb::MaximumStep) -> Result<Step, ConvertError> {
-    Ok(Step::Maximum { ignored: bits("ignored", wire.ignored, 0..=29)?, groups: groups(wire.groups)? })
+    Ok(Step::Maximum { ignored: bits("ignored", wire.ignored, 0..=29)?, digits: digits(wire.digits)? })
 }
 
-fn groups(widths: Vec<u32>) -> Result<Vec<u32>, ConvertError> {
-    length("groups", widths.len(), 1..=limits::GROUPS)?;
-    widths.into_iter().map(|width| bits("groups", width, 1..=limits::GROUP_BITS)).collect()
+fn digits(widths: Vec<u32>) -> Result<Vec<u32>, ConvertError> {
+    length("digits", widths.len(), 1..=limits::DIGITS)?;
+    widths.into_iter().map(|width| bits("digits", width, 1..=limits::DIGIT_BITS)).collect()
 }
 
 fn multiply_from_wire(wire: pb::MultiplyStep) -> Result<Step, ConvertError> {
@@ -97,9 +97,9 @@ pub(super) fn step_to_wire(step: &Step) -> Result<pb::node::Step, ConvertError> 
         Step::Linear(linear) => Wire::Linear((*linear).try_into()?),
         Step::Square { drop } => Wire::Square(pb::SquareStep { drop: *drop }),
         Step::Truncate { drop } => Wire::Truncate(pb::TruncateStep { drop: *drop }),
-        Step::Relu { drop, groups } => Wire::Relu(pb::ReluStep { drop: *drop, groups: groups.clone() }),
-        Step::Maximum { ignored, groups } => {
-            Wire::Maximum(pb::MaximumStep { ignored: *ignored, groups: groups.clone() })
+        Step::Relu { drop, digits } => Wire::Relu(pb::ReluStep { drop: *drop, digits: digits.clone() }),
+        Step::Maximum { ignored, digits } => {
+            Wire::Maximum(pb::MaximumStep { ignored: *ignored, digits: digits.clone() })
         }
         Step::SumPool { kernel, stride, padding } => Wire::SumPool(pb::SumPoolStep {
             kernel: extent_to_wire("kernel", *kernel)?,
@@ -119,6 +119,6 @@ pub(super) fn step_to_wire(step: &Step) -> Result<pb::node::Step, ConvertError> 
         }
         Step::ShiftLeft { amount } => Wire::ShiftLeft(pb::ShiftLeftStep { amount: *amount }),
         Step::Output { drop } => Wire::Output(pb::OutputStep { drop: *drop }),
-        Step::Class { bits } => Wire::Class(pb::ClassStep { bits: *bits }),
+        Step::Class { bits } => Wire::ClassIndex(pb::ClassStep { bits: *bits }),
     })
 }

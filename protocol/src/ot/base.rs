@@ -1,4 +1,4 @@
-//! The 128 base transfers: endemic oblivious transfer of Masny and Rindal (CCS 2019) on Ristretto255.
+//! The 128 base OTs: endemic oblivious transfer of Masny and Rindal (CCS 2019) on Ristretto255.
 
 use curve25519_dalek::{
     RistrettoPoint, Scalar,
@@ -21,17 +21,17 @@ use crate::random::Seed;
 /// Bytes of a point.
 pub(super) const POINT: usize = 32;
 
-const FIRST_MESSAGE: &str = "first message of the base transfers";
-const REPLY: &str = "reply of the base transfers";
+const FIRST_MESSAGE: &str = "first message of the base OTs";
+const REPLY: &str = "reply of the base OTs";
 
-/// Receiver of the base transfers, between its message and the reply. Becomes the [`ExtensionSender`].
+/// Receiver of the base OTs, between its message and the reply. Becomes the [`ExtensionSender`].
 ///
 /// Wiped on drop, redacted in `Debug`.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct BaseReceiver {
     #[zeroize(skip)]
     height: TreeHeight,
-    /// `Delta`: bit `i` is the choice of base transfer `i`.
+    /// `Delta`: bit `i` is the choice of base OT `i`.
     choices: u128,
     /// `a_i`.
     scalars: Vec<Scalar>,
@@ -105,7 +105,7 @@ impl std::fmt::Debug for BaseReceiver {
     }
 }
 
-/// Sender of the base transfers: answers the first message with [`TreeHeight::base_reply_len`] bytes. The peer must use
+/// Sender of the base OTs: answers the first message with [`TreeHeight::base_reply_len`] bytes. The peer must use
 /// trees of the same height.
 ///
 /// # Errors
@@ -149,7 +149,7 @@ pub(super) fn send_from_seed(
     Ok((ExtensionReceiver::new(height, trees, &transcript), reply))
 }
 
-/// The choice bit of base transfer `index`.
+/// The choice bit of base OT `index`.
 fn choice(choices: u128, index: usize) -> u8 {
     (choices >> index) as u8 & 1
 }

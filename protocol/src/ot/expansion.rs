@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ROWS,
-    kernel::{FOLD, Instructions, LANE, LANE_BLOCKS, Lane, Row, STREAM_LANES, Stream},
+    simd::{FOLD, Instructions, LANE, LANE_BLOCKS, Lane, Row, STREAM_LANES, Stream},
     tree::Tree,
 };
 

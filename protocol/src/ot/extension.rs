@@ -1,4 +1,4 @@
-//! SoftSpokenOT: any number of random transfers from 128 base transfers.
+//! SoftSpokenOT: any number of random OTs from 128 base OTs.
 
 use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -7,9 +7,9 @@ use super::{
     BLOCK, OtError, ROWS, TreeHeight,
     expansion::{CHUNK, Expansion},
     hash::{HASHED, HashScratch, PadHash},
-    kernel::{Instructions, LANE, LANE_BLOCKS, Lane, STREAM_LANES, Stream},
     padded,
     pool::Pool,
+    simd::{Instructions, LANE, LANE_BLOCKS, Lane, STREAM_LANES, Stream},
     transcript::{Key, Transcript},
     tree::Tree,
 };
@@ -21,7 +21,7 @@ pub(super) struct SoftReceiver {
     shared: Shared,
 }
 
-/// Gets both pads of each transfer. Wiped on drop.
+/// Gets both keys of each transfer. Wiped on drop.
 pub(super) struct SoftSender {
     shared: Shared,
     /// Row `l` of the matrix is corrected where byte `l` has ones; all of its bits are equal.
@@ -30,16 +30,16 @@ pub(super) struct SoftSender {
     delta: Zeroizing<Vec<Lane>>,
 }
 
-/// The receiver's pads. Wiped on drop, redacted in `Debug`.
+/// The receiver's keys. Wiped on drop, redacted in `Debug`.
 #[derive(PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct ReceiverPads {
+pub struct ReceiverKeys {
     /// `x_c` of each transfer.
     pub chosen: Vec<u64>,
 }
 
-/// The sender's pads. Wiped on drop, redacted in `Debug`.
+/// The sender's keys. Wiped on drop, redacted in `Debug`.
 #[derive(PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct SenderPads {
+pub struct SenderKeys {
     /// `x_0` of each transfer.
     pub zero: Vec<u64>,
     /// `x_1` of each transfer.
@@ -118,14 +118,14 @@ impl SoftReceiver {
     }
 
     /// As [`ExtensionReceiver::extend`](super::ExtensionReceiver::extend).
-    pub(super) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
+    pub(super) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverKeys) {
         check_first(first);
-        let mut pads = ReceiverPads { chosen: vec![0; count] };
+        let mut keys = ReceiverKeys { chosen: vec![0; count] };
         let Shared { hash, instructions, .. } = &self.shared;
-        let message = self.columns(first, choices, &mut pads.chosen, |first, scratch, pads| {
-            hash.hash(*instructions, first, scratch, pads);
+        let message = self.columns(first, choices, &mut keys.chosen, |first, scratch, keys| {
+            hash.hash(*instructions, first, scratch, keys);
         });
-        (message, pads)
+        (message, keys)
     }
 
     /// The columns `v` of `count` transfers, which are `q` but for `Delta` where the choice is 1, and the message to
@@ -206,11 +206,11 @@ impl SoftSender {
     }
 
     /// As [`ExtensionSender::extend`](super::ExtensionSender::extend).
-    pub(super) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
+    pub(super) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderKeys, OtError> {
         check_first(first);
         OtError::check_length(EXTENSION, self.shared.height.extension_len(count), message)?;
-        let mut pads = SenderPads { zero: vec![0; count], one: vec![0; count] };
-        let SenderPads { zero, one } = &mut pads;
+        let mut keys = SenderKeys { zero: vec![0; count], one: vec![0; count] };
+        let SenderKeys { zero, one } = &mut keys;
         message
             .par_chunks(CHUNK * self.shared.height.block_len())
             .zip(zero.par_chunks_mut(CHUNK * BLOCK))
@@ -220,7 +220,7 @@ impl SoftSender {
                 let block = first / BLOCK as u64 + (chunk * CHUNK) as u64;
                 self.shared.scratch.with(Scratch::new, |scratch| self.extend_chunk(scratch, block, message, zero, one));
             });
-        Ok(pads)
+        Ok(keys)
     }
 
     /// The columns `q` of `count` transfers, from the receiver's message.
@@ -246,14 +246,14 @@ impl SoftSender {
 
     fn extend_chunk(&self, scratch: &mut Scratch, block: u64, message: &[u8], zero: &mut [u64], one: &mut [u64]) {
         self.chunk_rows(scratch, block, message);
-        let Shared { instructions, hash: pad_hash, .. } = &self.shared;
+        let Shared { instructions, hash: key_hash, .. } = &self.shared;
         for (lane, (zero, one)) in zero.chunks_mut(HASHED).zip(one.chunks_mut(HASHED)).enumerate() {
             let Scratch { expansion, hash } = scratch;
             let first = BLOCK as u64 * (block + (lane * LANE_BLOCKS) as u64);
             instructions.transpose(&expansion.rows, lane, &mut hash.columns);
-            pad_hash.hash(*instructions, first, hash, zero);
+            key_hash.hash(*instructions, first, hash, zero);
             instructions.add(&mut hash.columns, &self.delta, 0xff);
-            pad_hash.hash(*instructions, first, hash, one);
+            key_hash.hash(*instructions, first, hash, one);
         }
     }
 
@@ -284,14 +284,14 @@ fn copy_columns(scratch: &HashScratch, columns: &mut [Key]) {
     }
 }
 
-impl std::fmt::Debug for ReceiverPads {
+impl std::fmt::Debug for ReceiverKeys {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "ReceiverPads({} redacted)", self.chosen.len())
+        write!(formatter, "ReceiverKeys({} redacted)", self.chosen.len())
     }
 }
 
-impl std::fmt::Debug for SenderPads {
+impl std::fmt::Debug for SenderKeys {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "SenderPads({} redacted)", self.zero.len())
+        write!(formatter, "SenderKeys({} redacted)", self.zero.len())
     }
 }

@@ -1,4 +1,4 @@
-//! The hash that makes pads of columns: TMMO (Guo, Katz, Wang, Yu, IEEE S&P 2020), `pi(pi(x) ^ i) ^ pi(x)`.
+//! The hash that makes keys of columns: TMMO (Guo, Katz, Wang, Yu, IEEE S&P 2020), `pi(pi(x) ^ i) ^ pi(x)`.
 
 use aes::{
     Aes128Enc, Block,
@@ -8,7 +8,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{
     BLOCK,
-    kernel::{Instructions, LANE, LANE_BLOCKS, Lane},
+    simd::{Instructions, LANE, LANE_BLOCKS, Lane},
 };
 
 /// Transfers that are hashed at once.
@@ -39,17 +39,17 @@ impl PadHash {
         Self { permutation }
     }
 
-    /// The pads of the transfers from `first` on, at most [`HASHED`], whose columns are in `scratch`.
-    pub(super) fn hash(&self, instructions: Instructions, first: u64, scratch: &mut HashScratch, pads: &mut [u64]) {
+    /// The keys of the transfers from `first` on, at most [`HASHED`], whose columns are in `scratch`.
+    pub(super) fn hash(&self, instructions: Instructions, first: u64, scratch: &mut HashScratch, keys: &mut [u64]) {
         let HashScratch { columns, inner, outer } = scratch;
         inner.copy_from_slice(columns);
         self.permutation.encrypt_blocks(blocks(inner));
         outer.copy_from_slice(inner);
         instructions.tweak(outer, first);
         self.permutation.encrypt_blocks(blocks(outer));
-        for (block, pads) in pads.chunks_mut(BLOCK).enumerate() {
-            for (pad, (inner, outer)) in pads.iter_mut().zip(inner.iter().zip(outer.iter())) {
-                *pad = low_half(inner, block) ^ low_half(outer, block);
+        for (block, keys) in keys.chunks_mut(BLOCK).enumerate() {
+            for (key, (inner, outer)) in keys.iter_mut().zip(inner.iter().zip(outer.iter())) {
+                *key = low_half(inner, block) ^ low_half(outer, block);
             }
         }
     }
@@ -69,28 +69,28 @@ mod tests {
     use aes::cipher::KeyInit;
 
     /// Pads of 512 transfers from `first` on, under the key 00, 01 .. 0f.
-    fn pads(columns: impl Fn(usize) -> u128, first: u64) -> Vec<u64> {
+    fn keys(columns: impl Fn(usize) -> u128, first: u64) -> Vec<u64> {
         let key: [u8; 16] = std::array::from_fn(|index| index as u8);
         let mut scratch = HashScratch::new();
         for transfer in 0..HASHED {
             let place = 16 * (transfer / BLOCK);
             scratch.columns[transfer % BLOCK][place..place + 16].copy_from_slice(&columns(transfer).to_le_bytes());
         }
-        let mut pads = vec![0; HASHED];
+        let mut keys = vec![0; HASHED];
         let hash = PadHash::new(Aes128Enc::new(&key.into()));
-        hash.hash(Instructions::detect(), first, &mut scratch, &mut pads);
-        pads
+        hash.hash(Instructions::detect(), first, &mut scratch, &mut keys);
+        keys
     }
 
     /// Expected values computed with another implementation of AES (OpenSSL's) from the formula.
     #[test]
     fn known_answers() {
-        assert_eq!(pads(|_| 0, 0)[0], 0xf393_5570_11a2_3c69);
+        assert_eq!(keys(|_| 0, 0)[0], 0xf393_5570_11a2_3c69);
         let x = u128::from_be_bytes(std::array::from_fn(|index| 0xff - 0x11 * index as u8));
-        assert_eq!(pads(|_| x, 0x0123_4567_89ab_cd80)[0], 0xb77f_0135_8f70_d89b);
-        assert_eq!(pads(|_| u128::MAX, 0)[1], 0x256f_2140_592d_4e87);
+        assert_eq!(keys(|_| x, 0x0123_4567_89ab_cd80)[0], 0xb77f_0135_8f70_d89b);
+        assert_eq!(keys(|_| u128::MAX, 0)[1], 0x256f_2140_592d_4e87);
         let unit = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128;
-        let many = pads(|transfer| unit.wrapping_mul(transfer as u128), 1280);
+        let many = keys(|transfer| unit.wrapping_mul(transfer as u128), 1280);
         assert_eq!(
             [0, 127, 128, 511].map(|transfer| many[transfer]),
             [0xda46_5746_fb7c_4669, 0x7aa1_5a03_459c_b141, 0x2004_bbfa_0f5c_c48a, 0x9c16_fb86_166c_f90b]
@@ -98,10 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn equal_columns_of_different_transfers_give_different_pads() {
-        let mut pads = pads(|_| 7, 0);
-        pads.sort_unstable();
-        pads.dedup();
-        assert_eq!(pads.len(), HASHED);
+    fn equal_columns_of_different_transfers_give_different_keys() {
+        let mut keys = keys(|_| 7, 0);
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), HASHED);
     }
 }

@@ -1,7 +1,7 @@
 //! The kinds of extension behind one interface.
 
 use super::{
-    OtError, ReceiverPads, SenderPads, TreeHeight,
+    OtError, ReceiverKeys, SenderKeys, TreeHeight,
     extension::{SoftReceiver, SoftSender},
     padded,
     silent::{SilentReceiver, SilentSender},
@@ -9,7 +9,7 @@ use super::{
     tree::Tree,
 };
 
-/// How random transfers are made of base transfers. Public; both parties must use the same.
+/// How random OTs are made of base OTs. Public; both parties must use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExtensionKind {
     /// SoftSpokenOT with trees of this height `k`: `ceil(128 / k)` bits for each transfer, nothing to prepare and no
@@ -24,7 +24,7 @@ impl ExtensionKind {
     /// What plans use unless told otherwise.
     pub const DEFAULT: Self = Self::SoftSpoken(TreeHeight::DEFAULT);
 
-    /// Height of the trees of the base transfers, for [`BaseReceiver::start`](super::BaseReceiver::start) and
+    /// Height of the trees of the base OTs, for [`BaseReceiver::start`](super::BaseReceiver::start) and
     /// [`base_send`](super::base_send).
     pub const fn tree_height(self) -> TreeHeight {
         match self {
@@ -57,7 +57,7 @@ pub(super) enum Receiver {
     Silent(Box<SilentReceiver>),
 }
 
-/// Gets both pads of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish), made silent by
+/// Gets both keys of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish), made silent by
 /// [`silent`](super::silent); wiped on drop, redacted in `Debug`.
 pub struct ExtensionSender(pub(super) Sender);
 
@@ -79,7 +79,7 @@ impl ExtensionReceiver {
         }
     }
 
-    /// Makes the pads of `count` transfers by `choices` (packed, lowest bit first; those past
+    /// Makes the keys of `count` transfers by `choices` (packed, lowest bit first; those past
     /// `count` are padding, and hidden as well), and the message to the sender,
     /// [`ExtensionKind::extension_len`]`(count)` bytes.
     ///
@@ -91,7 +91,7 @@ impl ExtensionReceiver {
     /// # Panics
     /// If `first` is no multiple of [`BLOCK`](super::BLOCK) or above `2^62`, or `choices` holds fewer than
     /// [`padded`]`(count)` bits, or a silent extension was not prepared for so many transfers.
-    pub fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
+    pub fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverKeys) {
         match &self.0 {
             Receiver::Soft(soft) => soft.extend(first, count, choices),
             Receiver::Silent(silent) => silent.extend(first, count, choices),
@@ -112,7 +112,7 @@ impl ExtensionSender {
         }
     }
 
-    /// Makes both pads of each of `count` transfers from the receiver's message of the same `first`
+    /// Makes both keys of each of `count` transfers from the receiver's message of the same `first`
     /// and `count`.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl ExtensionSender {
     /// # Panics
     /// If `first` is no multiple of [`BLOCK`](super::BLOCK) or above `2^62`, or a silent extension was not prepared
     /// for so many transfers.
-    pub fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
+    pub fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderKeys, OtError> {
         match &self.0 {
             Sender::Soft(soft) => soft.extend(first, count, message),
             Sender::Silent(silent) => silent.extend(first, count, message),

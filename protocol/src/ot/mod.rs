@@ -1,6 +1,6 @@
-//! Oblivious transfer: base transfers, extension, and random pads (`docs/protocol.md`, section 5).
+//! Oblivious transfer: base OTs, extension, and random keys (`docs/protocol.md`, section 5).
 //!
-//! A *random transfer* leaves the receiver, who chose a bit `c`, with a 64-bit pad `x_c`, and the sender with
+//! A *random OT* leaves the receiver, who chose a bit `c`, with a 64-bit key `x_c`, and the sender with
 //! `x_0` and `x_1`. The sender learns nothing about `c`, the receiver nothing about `x_{1-c}`. Both parties
 //! are semi-honest. What is transferred, and what products are made of it, is up to [`crate::steps`].
 //!
@@ -18,7 +18,7 @@
 //!
 //! # The three layers
 //!
-//! 1. **Base transfers** ([`BaseReceiver`], [`base_send`]): 128 random transfers on Ristretto255,
+//! 1. **Base OTs** ([`BaseReceiver`], [`base_send`]): 128 random OTs on Ristretto255,
 //!    by the endemic transfer of Masny and Rindal (CCS 2019, ePrint 2019/706, figure 8), in which
 //!    the extension sender's choice bits are its secret `Delta`.
 //! 2. **Punctured trees**: the 128 transfers are dealt to trees of height `k` ([`TreeHeight`]; the
@@ -32,7 +32,7 @@
 //!    columns breaks the correlation. [`silent`] is another extension behind the same types, with far fewer bytes and
 //!    one more assumption ([`ExtensionKind`]).
 //!
-//! # Base transfers, down to bytes
+//! # Base OTs, down to bytes
 //!
 //! Points are 32-byte Ristretto encodings; `G` is the base point; numbers are little-endian; `i` is 0 to 127.
 //! `H1(i, b, r)` maps the SHA-512 digest of `"tacit v1 ot base point" | i: u64 | b: u8 | r` to the group.
@@ -53,8 +53,8 @@
 //!
 //! # Trees, down to bytes
 //!
-//! The tree with rows `s .. s+h` uses base transfers `s .. s+h`; `h` is its height. A leaf is named
-//! by `x` in `0 .. 2^h`, and bit `l` of `x` goes with level `l+1` and base transfer `s+l`. Node `p`
+//! The tree with rows `s .. s+h` uses base OTs `s .. s+h`; `h` is its height. A leaf is named
+//! by `x` in `0 .. 2^h`, and bit `l` of `x` goes with level `l+1` and base OT `s+l`. Node `p`
 //! of level `l` has the children `p` (left) and `p + 2^l` (right): `AES-128` under the node's 16
 //! bytes, of the block `N: 8 bytes | tree: u16 | l: u16 | child: u8 | 0, 0, 0`. `N` is the first 8
 //! bytes of the SHA-256 digest of `"tacit v1 ot nonce" | T`. The nodes of level 1 are `K_{s,1}`,
@@ -81,10 +81,10 @@
 //! The extension message holds for each block, in order, `e` of each tree, in order: 16 bytes times
 //! the number of trees, that is `16 * ceil(128 / k)` bytes for 128 transfers (2.75 bytes each for `k =
 //! 6`, 2 for `k = 8`). Messages of adjacent batches are concatenations: how transfers are cut into
-//! batches is not visible in the bytes, or in the pads.
+//! batches is not visible in the bytes, or in the keys.
 //!
 //! Bit `j` of a column is row `j`; a column is a 16-byte block, bit `j` being bit `j % 8` of byte
-//! `j / 8`. The pads of transfer `i` are the first 8 bytes, as a `u64`, of `H(q_i, i)` and `H(q_i ^
+//! `j / 8`. The keys of transfer `i` are the first 8 bytes, as a `u64`, of `H(q_i, i)` and `H(q_i ^
 //! Delta, i)` for the sender, `H(v_i, i)` for the receiver, with `H(x, i) = pi(pi(x) ^ i) ^ pi(x)`:
 //! TMMO of Guo, Katz, Wang and Yu (Efficient and secure multiparty computation from fixed-key block
 //! ciphers, IEEE S&P 2020), tweakable and correlation robust for a random permutation.
@@ -94,23 +94,23 @@
 //! # What is not defended against
 //!
 //! A party that departs from the protocol: there is no consistency check, and a changed byte in a
-//! well-formed message gives wrong pads rather than an error. The transport provides integrity.
+//! well-formed message gives wrong keys rather than an error. The transport provides integrity.
 
 mod base;
 mod expansion;
 mod extension;
 mod hash;
-mod kernel;
 mod kind;
 mod pool;
 pub mod silent;
+mod simd;
 #[cfg(test)]
 mod tests;
 mod transcript;
 mod tree;
 
 pub use base::{BaseReceiver, base_send};
-pub use extension::{ReceiverPads, SenderPads};
+pub use extension::{ReceiverKeys, SenderKeys};
 pub use kind::{ExtensionKind, ExtensionReceiver, ExtensionSender};
 
 use crate::random::RandomError;
@@ -118,10 +118,10 @@ use crate::random::RandomError;
 /// Batches are counted in multiples of this many transfers.
 pub const BLOCK: usize = 128;
 
-/// Computational security in bits: number of base transfers, and of rows of an extension.
+/// Computational security in bits: number of base OTs, and of rows of an extension.
 const ROWS: usize = 128;
 
-/// Bytes of the first message of the base transfers.
+/// Bytes of the first message of the base OTs.
 pub const BASE_FIRST_LEN: usize = ROWS * 2 * base::POINT;
 
 /// `count` rounded up to a multiple of [`BLOCK`].
@@ -163,7 +163,7 @@ impl TreeHeight {
         (0..self.trees()).map(move |tree| tree * height..ROWS.min((tree + 1) * height))
     }
 
-    /// Bytes of the reply of the base transfers.
+    /// Bytes of the reply of the base OTs.
     pub const fn base_reply_len(self) -> usize {
         base::POINT + self.corrections_len()
     }

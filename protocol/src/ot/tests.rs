@@ -9,10 +9,10 @@ use super::{base::send_from_seed, transcript::Transcript, *};
 use crate::random::Seed;
 use crate::uniformity::assert_uniform;
 
-/// Bytes of a reply of the base transfers.
+/// Bytes of a reply of the base OTs.
 const REPLY_LEN: usize = TreeHeight::DEFAULT.base_reply_len();
 
-/// Two parties that have done the base transfers.
+/// Two parties that have done the base OTs.
 fn pair(height: TreeHeight, number: u64) -> (ExtensionReceiver, ExtensionSender) {
     let (base, first) = BaseReceiver::from_seed(height, &Seed::for_test(2 * number));
     let (receiver, reply) = send_from_seed(height, &Seed::for_test(2 * number + 1), &first).unwrap();
@@ -33,13 +33,13 @@ fn choice(choices: &[u64], index: usize) -> bool {
     choices[index / 64] >> (index % 64) & 1 == 1
 }
 
-/// Extends on both sides and checks every pad. Returns the message and the sender's pads.
+/// Extends on both sides and checks every key. Returns the message and the sender's keys.
 fn extend(
     (receiver, sender): &(ExtensionReceiver, ExtensionSender),
     first: u64,
     count: usize,
     choices: &[u64],
-) -> (Vec<u8>, SenderPads) {
+) -> (Vec<u8>, SenderKeys) {
     let (message, received) = receiver.extend(first, count, choices);
     let sent = sender.extend(first, count, &message).unwrap();
     assert_eq!([received.chosen.len(), sent.zero.len(), sent.one.len()], [count; 3]);
@@ -53,7 +53,7 @@ fn extend(
 }
 
 #[test]
-fn pads_agree_for_every_height_and_batch_size() {
+fn keys_agree_for_every_height_and_batch_size() {
     for height in (1..=8).filter_map(TreeHeight::new) {
         let parties = pair(height, 1);
         for count in [0, 1, 127, 128, 129, 513, 8191, 8193, 10_000] {
@@ -65,7 +65,7 @@ fn pads_agree_for_every_height_and_batch_size() {
 }
 
 #[test]
-fn pads_agree_for_constant_choices_and_high_indices() {
+fn keys_agree_for_constant_choices_and_high_indices() {
     let parties = pair(TreeHeight::DEFAULT, 2);
     for first in [0, 1 << 20, (u32::MAX as u64 + 1) * 128, 1 << 62] {
         for word in [0, u64::MAX] {
@@ -99,15 +99,15 @@ fn batches_in_any_order_are_pieces_of_one_batch() {
     let (message, sent) = extend(&parties, 1280, count, &choices);
     let bytes = TreeHeight::DEFAULT.block_len();
     for (start, length) in [(12_800, 7200), (0, 128), (128, 384), (512, 12_288)] {
-        let (piece, pads) = extend(&parties, 1280 + start as u64, length, &choices[start / 64..]);
+        let (piece, keys) = extend(&parties, 1280 + start as u64, length, &choices[start / 64..]);
         assert_eq!(piece, message[start / BLOCK * bytes..][..piece.len()]);
-        assert_eq!(pads.zero, sent.zero[start..start + length]);
-        assert_eq!(pads.one, sent.one[start..start + length]);
+        assert_eq!(keys.zero, sent.zero[start..start + length]);
+        assert_eq!(keys.one, sent.one[start..start + length]);
     }
 }
 
 #[test]
-fn pads_do_not_depend_on_the_number_of_threads() {
+fn keys_do_not_depend_on_the_number_of_threads() {
     let parties = pair(TreeHeight::DEFAULT, 5);
     let choices = random_choices(5, 30_000);
     let run = |threads| {
@@ -137,7 +137,7 @@ fn each_view_is_uniform_whatever_the_choices() {
         let parties = pair(TreeHeight::DEFAULT, 8);
         let (message, sent) = extend(&parties, 0, count, choices);
         assert_uniform(&format!("message {number}"), message.iter().copied());
-        let bytes = |pads: &[u64]| pads.iter().flat_map(|pad| pad.to_le_bytes()).collect::<Vec<_>>();
+        let bytes = |keys: &[u64]| keys.iter().flat_map(|key| key.to_le_bytes()).collect::<Vec<_>>();
         assert_uniform("zero", bytes(&sent.zero));
         assert_uniform("one", bytes(&sent.one));
         let differences: Vec<u64> = sent.zero.iter().zip(&sent.one).map(|(zero, one)| zero ^ one).collect();
@@ -261,9 +261,9 @@ fn not_points() -> [[u8; 32]; 4] {
     [not_reduced, negative, minus_one, [0xff; 32]]
 }
 
-/// Nothing in the protocol shows the change; pads that agree are those that it does not reach.
+/// Nothing in the protocol shows the change; keys that agree are those that it does not reach.
 #[test]
-fn a_changed_base_message_gives_other_pads() {
+fn a_changed_base_message_gives_other_keys() {
     let count = 2000;
     let choices = random_choices(11, count);
     let swap_points = |first: &mut Vec<u8>| first.copy_within(0..32, 32);
@@ -286,12 +286,12 @@ fn a_changed_base_message_gives_other_pads() {
         let sent = sender.extend(0, count, &message).unwrap();
         let agreeing = (0..count)
             .filter(|index| {
-                let pads = if choice(&choices, *index) { &sent.one } else { &sent.zero };
-                pads[*index] == received.chosen[*index]
+                let keys = if choice(&choices, *index) { &sent.one } else { &sent.zero };
+                keys[*index] == received.chosen[*index]
             })
             .count();
         // One wrong leaf changes at least one row, in every second place.
-        assert!(agreeing < count * 3 / 5, "{agreeing} of {count} pads agree");
+        assert!(agreeing < count * 3 / 5, "{agreeing} of {count} keys agree");
     }
 }
 
@@ -329,7 +329,7 @@ fn debug_shows_no_secret() {
         format!("{base:?} {receiver:?} {sender:?}"),
         "BaseReceiver(redacted) ExtensionReceiver(redacted) ExtensionSender(redacted)"
     );
-    assert_eq!(format!("{received:?} {sent:?}"), "ReceiverPads(3 redacted) SenderPads(3 redacted)");
+    assert_eq!(format!("{received:?} {sent:?}"), "ReceiverKeys(3 redacted) SenderKeys(3 redacted)");
 }
 
 #[test]
@@ -340,12 +340,12 @@ fn each_side_can_be_shared_between_threads() {
     check::<ExtensionSender>();
 }
 
-/// The digest of the corrections, an extension message and all pads, for keys and choices that are
+/// The digest of the corrections, an extension message and all keys, for keys and choices that are
 /// easy to make again.
 ///
 /// Expected values computed by another implementation, bit by bit from the module's description.
 #[test]
-fn known_answers_from_keys_to_pads() {
+fn known_answers_from_keys_to_keys() {
     let delta = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210_u128;
     let choices: [u8; 32] = Sha256::digest(b"choices").into();
     let choices: Vec<u64> = choices.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
@@ -364,8 +364,8 @@ fn known_answers_from_keys_to_pads() {
         let (message, received) = receiver.extend(1280, 200, &choices);
         let sent = sender.extend(1280, 200, &message).unwrap();
         let mut digest = Sha256::new().chain_update(&corrections).chain_update(&message);
-        for pad in [&received.chosen, &sent.zero, &sent.one].into_iter().flatten() {
-            digest.update(pad.to_le_bytes());
+        for key in [&received.chosen, &sent.zero, &sent.one].into_iter().flatten() {
+            digest.update(key.to_le_bytes());
         }
         let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digest, expected, "{height:?}");

@@ -1,4 +1,4 @@
-//! Digests of what both parties of the base transfers saw, and the public values drawn from them.
+//! Digests of what both parties of the base OTs saw, and the public values drawn from them.
 
 use aes::{Aes128Enc, cipher::KeyInit};
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy)]
 pub(super) struct Transcript([u8; 32]);
 
-/// 16-byte secrets of the base transfers and the trees.
+/// 16-byte secrets of the base OTs and the trees.
 pub(super) type Key = [u8; 16];
 
 impl Transcript {
@@ -23,7 +23,7 @@ impl Transcript {
         Self(hash.finalize().into())
     }
 
-    /// `H2`: the key of base transfer `index` on `side` (0 or 1), from the encoding of the
+    /// `H2`: the key of base OT `index` on `side` (0 or 1), from the encoding of the
     /// Diffie-Hellman point.
     pub(super) fn base_key(&self, index: usize, side: u8, point: &[u8]) -> Key {
         debug_assert!(index < ROWS && side < 2);

@@ -1,4 +1,4 @@
-//! Goldreich-Goldwasser-Micali trees: one party expands them whole, the other all but one leaf of each.
+//! Goldreich-Goldwasser-Micali (GGM) trees: one party expands them whole, the other all but one leaf of each.
 
 use aes::{
     Aes128Enc, Block,
@@ -12,7 +12,7 @@ use super::{
     transcript::{Key, Transcript},
 };
 
-/// Bytes of the correction of one level: for each of the two keys of a base transfer, the sum that it hides.
+/// Bytes of the correction of one level: for each of the two keys of a base OT, the sum that it hides.
 pub(super) const CORRECTION: usize = 2 * size_of::<Key>();
 
 /// The leaves of one tree as keys of their streams. The key schedules are wiped on drop.
@@ -33,7 +33,7 @@ impl Tree {
     }
 }
 
-/// Expands all trees from the keys of the base transfers and appends the corrections to `reply`.
+/// Expands all trees from the keys of the base OTs and appends the corrections to `reply`.
 pub(super) fn complete(
     height: TreeHeight,
     transcript: &Transcript,
@@ -65,8 +65,8 @@ pub(super) fn complete(
     trees
 }
 
-/// Expands all trees but the leaf at `delta` (bit `i` for base transfer `i`), which is also the
-/// choice of the base transfers that gave `keys`.
+/// Expands all trees but the leaf at `delta` (bit `i` for base OT `i`), which is also the
+/// choice of the base OTs that gave `keys`.
 ///
 /// The node at `x` is kept at place `x ^ delta`, so that the unknown node is always at place 0 and
 /// no address or branch depends on `delta`. `corrections` holds [`TreeHeight::corrections_len`]

@@ -5,9 +5,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Axis, LinearPlan, OutputFunction, Padding, Plan, Shape, Step};
-use crate::he::ParameterSet;
+use super::{Axis, LinearStep, OutputFunction, Padding, Plan, Shape, Step};
 use crate::ot::ExtensionKind;
+use crate::rlwe::ParameterSet;
 
 /// First bytes of the encoding: changes whenever the meaning of a plan changes.
 const VERSION: &[u8] = b"tacit plan v3";
@@ -137,15 +137,15 @@ impl Encoder {
                 self.number(8);
                 self.number(u64::from(*drop));
             }
-            Step::Relu { drop, groups } => {
+            Step::Relu { drop, digits } => {
                 self.number(9);
                 self.number(u64::from(*drop));
-                self.factors(groups);
+                self.factors(digits);
             }
-            Step::Maximum { ignored, groups } => {
+            Step::Maximum { ignored, digits } => {
                 self.number(10);
                 self.number(u64::from(*ignored));
-                self.factors(groups);
+                self.factors(digits);
             }
             Step::Subtract => self.number(11),
             Step::Offset => self.number(12),
@@ -173,8 +173,8 @@ impl Encoder {
         }
     }
 
-    fn linear(&mut self, linear: &LinearPlan) {
-        let LinearPlan { shape, packing } = linear;
+    fn linear(&mut self, linear: &LinearStep) {
+        let LinearStep { shape, packing } = linear;
         self.shape(shape.input);
         self.shape(shape.output);
         self.size(shape.groups);

@@ -1,7 +1,7 @@
 //! Shape and packing of a linear step.
 
 use super::Shape;
-use crate::he::ParameterSet;
+use crate::rlwe::ParameterSet;
 
 /// Zeros added around an image, in elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ pub struct Packing {
 
 /// A linear step of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LinearPlan {
+pub struct LinearStep {
     /// What is computed.
     pub shape: LinearShape,
     /// How it is preprocessed.

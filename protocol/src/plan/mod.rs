@@ -13,7 +13,7 @@ mod validate;
 
 pub use digest::PlanDigest;
 pub use fixed_point::InputError;
-pub use linear::{LinearPlan, LinearShape, Packing, Padding};
+pub use linear::{LinearShape, LinearStep, Packing, Padding};
 pub use validate::{MAX_CLASS_BITS, MAX_ELEMENTS, MAX_INPUTS, MAX_NODES, PlanError};
 
 use crate::ot::ExtensionKind;
@@ -64,7 +64,7 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// What the client gets out.
     pub output: OutputSpec,
-    /// How random transfers are made.
+    /// How random OTs are made.
     pub transfers: ExtensionKind,
 }
 
@@ -132,7 +132,7 @@ pub enum Step {
     /// The client's input `x`: the server gets `x - r`.
     Input,
     /// Convolution or fully connected layer plus bias.
-    Linear(LinearPlan),
+    Linear(LinearStep),
     /// Drop `drop` low bits, then square. One round trip.
     Square {
         /// Low bits dropped before squaring, 0 to 30.
@@ -143,20 +143,20 @@ pub enum Step {
         /// Low bits dropped, 1 to 30.
         drop: u32,
     },
-    /// `max(x, 0)` with `drop` low bits dropped, to within one unit. One to three round trips, by the number of groups.
+    /// `max(x, 0)` with `drop` low bits dropped, to within one unit. One to three round trips, by the number of digits.
     Relu {
         /// Low bits dropped, 0 to 29. They are not compared either.
         drop: u32,
-        /// Widths in bits of the groups that the compared bits are cut into, lowest first; see [`crate::steps::select`].
-        groups: Vec<u32>,
+        /// Widths in bits of the digits that the compared bits are cut into, lowest first; see [`crate::steps::select`].
+        digits: Vec<u32>,
     },
     /// The larger of two values of the same scale. One of both exactly; where they differ by less than `2^ignored` it may
     /// be the smaller. Round trips as for [`Step::Relu`].
     Maximum {
         /// Low bits of the difference that are not compared, 0 to 29.
         ignored: u32,
-        /// Widths of groups, as for [`Step::Relu`].
-        groups: Vec<u32>,
+        /// Widths of digits, as for [`Step::Relu`].
+        digits: Vec<u32>,
     },
     /// Sums over windows, local on both shares.
     SumPool {

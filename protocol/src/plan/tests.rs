@@ -1,8 +1,8 @@
 //! Rules of a plan, each broken once.
 
 use super::*;
-use crate::he::ParameterSet;
 use crate::ot::TreeHeight;
+use crate::rlwe::ParameterSet;
 
 fn packing() -> Packing {
     Packing {
@@ -30,7 +30,7 @@ fn plan() -> Plan {
         input: InputSpec { name: "image".into(), dimensions: vec![1, 4, 4], low: -1.0, high: 1.0 },
         nodes: vec![
             node(Step::Input, &[], input, 8),
-            node(Step::Linear(LinearPlan { shape, packing: packing() }), &[0], output, 16),
+            node(Step::Linear(LinearStep { shape, packing: packing() }), &[0], output, 16),
             node(Step::Square { drop: 10 }, &[1], output, 12),
             node(
                 Step::SumPool { kernel: [2, 2], stride: [2, 2], padding: Padding::default() },
@@ -76,11 +76,11 @@ fn each_broken_rule_is_refused() {
         ("square scale", |plan| plan.nodes[2].fraction_bits = 13),
         ("truncate nothing", |plan| plan.nodes[2].step = Step::Truncate { drop: 0 }),
         ("shift too far", |plan| plan.nodes[2].step = Step::ShiftLeft { amount: 31 }),
-        ("ReLU groups", |plan| plan.nodes[2].step = Step::Relu { drop: 10, groups: vec![6; 3] }),
-        ("no ReLU groups", |plan| plan.nodes[2].step = Step::Relu { drop: 10, groups: vec![] }),
-        ("wide ReLU group", |plan| plan.nodes[2].step = Step::Relu { drop: 13, groups: vec![7, 5, 5] }),
-        ("ReLU drop", |plan| plan.nodes[2].step = Step::Relu { drop: 30, groups: vec![1] }),
-        ("one term of a maximum", |plan| plan.nodes[2].step = Step::Maximum { ignored: 11, groups: vec![5; 4] }),
+        ("ReLU digits", |plan| plan.nodes[2].step = Step::Relu { drop: 10, digits: vec![6; 3] }),
+        ("no ReLU digits", |plan| plan.nodes[2].step = Step::Relu { drop: 10, digits: vec![] }),
+        ("wide ReLU group", |plan| plan.nodes[2].step = Step::Relu { drop: 13, digits: vec![7, 5, 5] }),
+        ("ReLU drop", |plan| plan.nodes[2].step = Step::Relu { drop: 30, digits: vec![1] }),
+        ("one term of a maximum", |plan| plan.nodes[2].step = Step::Maximum { ignored: 11, digits: vec![5; 4] }),
         ("one term of a difference", |plan| plan.nodes[2].step = Step::Subtract),
         ("multipliers", |plan| plan.nodes[2].step = Step::Multiply { rows: vec![1; 2], columns: vec![1; 3] }),
         ("multiplier zero", |plan| plan.nodes[2].step = Step::Multiply { rows: vec![1; 2], columns: vec![1, 0] }),
@@ -139,9 +139,9 @@ fn the_digest_depends_on_everything() {
         |plan| plan.nodes[1].bits = 30,
         |plan| plan.nodes[2].step = Step::Square { drop: 9 },
         |plan| plan.nodes[2].step = Step::Truncate { drop: 10 },
-        |plan| plan.nodes[2].step = Step::Relu { drop: 10, groups: vec![5; 4] },
-        |plan| plan.nodes[2].step = Step::Relu { drop: 10, groups: vec![4; 5] },
-        |plan| plan.nodes[2].step = Step::Maximum { ignored: 10, groups: vec![5; 4] },
+        |plan| plan.nodes[2].step = Step::Relu { drop: 10, digits: vec![5; 4] },
+        |plan| plan.nodes[2].step = Step::Relu { drop: 10, digits: vec![4; 5] },
+        |plan| plan.nodes[2].step = Step::Maximum { ignored: 10, digits: vec![5; 4] },
         |plan| plan.nodes[2].step = Step::Multiply { rows: vec![1, 2], columns: vec![1, 3] },
         |plan| plan.nodes[2].step = Step::Multiply { rows: vec![1, 3], columns: vec![1, 2] },
         |plan| plan.nodes[2].step = Step::Slice { axis: Axis::Rows, start: 0, step: 1, spacing: 1 },

@@ -2,7 +2,7 @@
 //! shapes fit each other, so that the rest of the crate computes with them without overflow.
 
 use super::{Axis, LinearShape, Node, Padding, Plan, Shape, Step};
-use crate::he::check_packing;
+use crate::rlwe::check_packing;
 use crate::steps::select::SelectLayout;
 
 /// Most nodes in a plan.
@@ -237,7 +237,7 @@ impl Plan {
         Ok(other)
     }
 
-    /// The groups of a comparing step fit the bits that it compares.
+    /// The digits of a comparing step fit the bits that it compares.
     fn validate_comparison(&self, node: &Node) -> Result<(), String> {
         SelectLayout::of_node(self, node).map_or(Ok(()), |layout| layout.check().map_err(str::to_string))
     }

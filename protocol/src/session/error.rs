@@ -1,10 +1,10 @@
 //! What can go wrong in a session, and whose fault it is.
 
 use super::message::MessageKind;
-use crate::he::HeError;
 use crate::ot::OtError;
 use crate::plan::{NodeId, PlanError};
 use crate::random::RandomError;
+use crate::rlwe::RlweError;
 
 /// Why a session cannot go on. After an error the state machine is of no further use.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ pub enum SessionError {
     Plan(#[from] PlanError),
     /// Homomorphic encryption.
     #[error(transparent)]
-    Encryption(#[from] HeError),
+    Encryption(#[from] RlweError),
     /// Oblivious transfer.
     #[error(transparent)]
     Transfer(#[from] OtError),

@@ -7,7 +7,7 @@
 use super::predict::predict;
 use crate::plan::Plan;
 
-/// Most bytes of messages and pads of all sessions in flight of a stream, as far as more than two are in flight.
+/// Most bytes of messages and keys of all sessions in flight of a stream, as far as more than two are in flight.
 const MAX_BYTES: u64 = 1 << 28;
 
 /// Fewest sessions that may be in flight: one can be computed on while the other one's messages travel.
@@ -15,7 +15,7 @@ const MIN_SESSIONS: u64 = 2;
 
 /// Most sessions of a stream that a client may have open at the same time, for a validated plan.
 ///
-/// A session counts with the bytes of all of its preprocessing messages; with eight for each transfer: the pad that a party
+/// A session counts with the bytes of all of its preprocessing messages; with eight for each transfer: the key that a party
 /// keeps of it until the other's corrections come; and with four for each element of all values: the client's shares, which
 /// it holds until the session is prepared, those of local steps too, of which no message speaks.
 pub(super) fn sessions_in_flight(plan: &Plan) -> usize {

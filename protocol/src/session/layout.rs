@@ -1,9 +1,9 @@
 //! What each node of a plan sends and consumes: lengths of all messages, places of all transfers.
 
 use super::message::MessageKind;
-use crate::he::message_lengths;
 use crate::ot;
 use crate::plan::{NodeId, Plan, Step};
+use crate::rlwe::message_lengths;
 use crate::steps::select::SelectLayout;
 use crate::steps::{output, square::SquareLayout, truncate::TruncateLayout};
 
@@ -84,7 +84,7 @@ impl SessionLayout {
     /// Bytes of a logical message, or `None` if the node has no such message.
     pub(super) fn message_len(&self, node: NodeId, kind: MessageKind, round: u32) -> Option<usize> {
         use MessageKind::*;
-        let rounds = if matches!(kind, Opening | Answer) { self.rounds(node) } else { 1 };
+        let rounds = if matches!(kind, ServerOpening | ClientOpening) { self.rounds(node) } else { 1 };
         if round >= rounds {
             return None;
         }
@@ -95,16 +95,16 @@ impl SessionLayout {
             (NodeKind::Square(square), ShareChoices) => square.share_choices_len(),
             (NodeKind::Square(square), ServerCorrelations) => square.server_correlations_len(),
             (NodeKind::Square(square), ClientCorrections) => square.client_corrections_len(),
-            (NodeKind::Square(square), Opening) => square.opening_len(),
-            (NodeKind::Square(square), Answer) => square.result_len(),
+            (NodeKind::Square(square), ServerOpening) => square.opening_len(),
+            (NodeKind::Square(square), ClientOpening) => square.result_len(),
             (NodeKind::Truncate(truncate), ServerCorrelations) => truncate.server_correlations_len(),
             (NodeKind::Truncate(truncate), ClientCorrections) => truncate.client_corrections_len(),
-            (NodeKind::Truncate(truncate), Opening) => truncate.opening_len(),
-            (NodeKind::Truncate(truncate), Answer) => truncate.result_len(),
+            (NodeKind::Truncate(truncate), ServerOpening) => truncate.opening_len(),
+            (NodeKind::Truncate(truncate), ClientOpening) => truncate.result_len(),
             (NodeKind::Select(select), ServerCorrelations) => select.server_correlations_len(),
             (NodeKind::Select(select), ClientCorrections) => select.client_corrections_len(),
-            (NodeKind::Select(select), Opening) => select.server_opening_len(round),
-            (NodeKind::Select(select), Answer) => select.client_opening_len(round),
+            (NodeKind::Select(select), ServerOpening) => select.server_opening_len(round),
+            (NodeKind::Select(select), ClientOpening) => select.client_opening_len(round),
             (NodeKind::Output { length }, OutputShare) => *length,
             _ => return None,
         })

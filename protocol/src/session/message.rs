@@ -1,16 +1,16 @@
 //! The messages of both phases, as domain types. `tacit-proto` converts them to and from the wire.
 
-use crate::he::PublicKey;
 use crate::plan::{NodeId, PlanDigest};
 use crate::random::RandomError;
+use crate::rlwe::PublicKey;
 use rand::{TryRng, rngs::SysRng};
 
-/// Random 128-bit name of a prepared session. Whoever knows it can use the session up, so it is not logged whole.
+/// Session ID: 128 random bits that name a prepared session. Whoever knows it can use the session up, so it is not logged whole.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u8; 16]);
 
 impl SessionId {
-    /// A fresh name from the system's random generator.
+    /// A fresh ID from the system's random generator.
     pub fn random() -> Result<Self, RandomError> {
         let mut bytes = [0; 16];
         SysRng.try_fill_bytes(&mut bytes).map_err(|_| RandomError)?;
@@ -27,19 +27,19 @@ impl std::fmt::Debug for SessionId {
 /// What a [`Message`] holds; also fixes its direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
-    /// Preprocessing with the silent extension, client to server: answer to [`Accept::preparation`]. Belongs to the whole
+    /// Preprocessing with the silent extension, client to server: reply to [`Accept::silent_request`]. Belongs to the whole
     /// stream: session 0, node 0.
-    ClientPreparation,
-    /// Preprocessing with the silent extension, server to client: answer to [`OtSetup::preparation`]. Belongs to the whole
+    ClientSilentReply,
+    /// Preprocessing with the silent extension, server to client: reply to [`OtSetup::silent_request`]. Belongs to the whole
     /// stream: session 0, node 0.
-    ServerPreparation,
+    ServerSilentReply,
     /// Preprocessing, client to server: encrypted masks of a linear step.
     MaskCiphertexts,
     /// Preprocessing, server to client: `W r - s`, encrypted.
     LinearResponses,
-    /// Preprocessing, client to server: transfer-extension rows for the client's share bits of a square step.
+    /// Preprocessing, client to server: OT-extension rows for the client's share bits of a square step.
     ShareChoices,
-    /// Preprocessing, server to client: transfer-extension rows for the server's random bits, then, in a square step, the
+    /// Preprocessing, server to client: OT-extension rows for the server's random bits, then, in a square step, the
     /// corrections of the products with its random mask.
     ServerCorrelations,
     /// Preprocessing, client to server: in a comparing step its own extension rows, then the corrections of the products
@@ -48,10 +48,10 @@ pub enum MessageKind {
     /// Online, client to server: `x - r`.
     MaskedInput,
     /// Online, server to client: opened values of an interactive step.
-    Opening,
+    ServerOpening,
     /// Online, client to server: opened values of an interactive step; in its last round they end with the client's new
     /// share less the next mask.
-    Answer,
+    ClientOpening,
     /// Online, server to client: its share of the logits without the low bits.
     OutputShare,
 }
@@ -105,7 +105,7 @@ pub struct Open {
     pub sessions: u32,
     /// One key for each parameter set that the plan uses, in ascending order of the set.
     pub public_keys: Vec<PublicKey>,
-    /// The client's first message of the base transfers in which it receives (opaque to all but `ot`).
+    /// The client's first message of the base OTs in which it receives (opaque to all but `ot`).
     pub base_receiver: Vec<u8>,
 }
 
@@ -119,10 +119,10 @@ impl Open {
 pub struct Accept {
     /// The server's answer to [`Open::base_receiver`].
     pub base_sender: Vec<u8>,
-    /// The server's first message of the base transfers in which it receives.
+    /// The server's first message of the base OTs in which it receives.
     pub base_receiver: Vec<u8>,
-    /// Request of the silent extension's preparation in which the server chooses; empty for the other extension.
-    pub preparation: Vec<u8>,
+    /// Request of the silent set-up in which the server chooses; empty for the other extension.
+    pub silent_request: Vec<u8>,
 }
 
 /// The client's answer to [`Accept`].
@@ -130,8 +130,8 @@ pub struct Accept {
 pub struct OtSetup {
     /// The client's answer to [`Accept::base_receiver`].
     pub base_sender: Vec<u8>,
-    /// Request of the silent extension's preparation in which the client chooses; empty for the other extension.
-    pub preparation: Vec<u8>,
+    /// Request of the silent set-up in which the client chooses; empty for the other extension.
+    pub silent_request: Vec<u8>,
 }
 
 /// The server has stored a session.
@@ -139,7 +139,7 @@ pub struct OtSetup {
 pub struct Prepared {
     /// Which session of the batch.
     pub session: u32,
-    /// Its name in the online phase.
+    /// Its session ID.
     pub id: SessionId,
     /// Seconds until the server forgets it.
     pub lifetime_seconds: u64,

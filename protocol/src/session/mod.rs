@@ -17,9 +17,9 @@
 //! ```
 
 mod assembly;
-mod brief;
 mod error;
 mod in_flight;
+mod inline;
 mod layout;
 mod message;
 mod model;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::he::PreparedLinear;
 use crate::plan::{NodeId, Plan, PlanDigest};
+use crate::rlwe::PreparedLinear;
 
 /// A model that is ready to be served: a validated plan and its secret parameters.
 pub trait ServerModel: Send + Sync {

@@ -5,7 +5,7 @@
 pub enum Work {
     /// Homomorphic encryption: keys, uploads, responses.
     Encryption,
-    /// Oblivious transfers: base transfers, their extension, and the corrections that they carry.
+    /// Oblivious transfers: base OTs, their extension, and the corrections that they carry.
     Transfers,
     /// Online: linear layers, sums, and whatever else each party does to its share alone.
     Linear,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
-use super::brief::client_is_brief;
 use super::error::SessionError;
+use super::inline::client_runs_inline;
 use super::layout::SessionLayout;
 use super::message::{Message, MessageKind, OnlineRequest, OnlineResponse, SessionId};
 use crate::plan::{NodeId, Plan, Step};
@@ -56,8 +56,8 @@ impl ClientSession {
     }
 
     /// Whether [`start`](Self::start) takes only some tens of microseconds.
-    pub fn is_brief(&self) -> bool {
-        client_is_brief(&self.plan, 0)
+    pub fn runs_inline(&self) -> bool {
+        client_runs_inline(&self.plan, 0)
     }
 
     /// Uses the session up: gives the first messages for `input` ([`Plan::encode_input`]).
@@ -105,9 +105,9 @@ pub enum OnlineProgress {
 impl OnlineClient {
     /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited, so that it
     /// does no harm where nothing may block. Follows from the plan alone.
-    pub fn is_brief(&self) -> bool {
+    pub fn runs_inline(&self) -> bool {
         let waits = |node: &NodeId| self.session.steps.get(*node).is_none_or(Option::is_some);
-        (self.node..).find(waits).is_none_or(|node| client_is_brief(&self.session.plan, node))
+        (self.node..).find(waits).is_none_or(|node| client_runs_inline(&self.session.plan, node))
     }
 
     /// Takes one message of the server.
@@ -125,7 +125,7 @@ impl OnlineClient {
         let step = plan.nodes.get(self.node).map(|node| &node.step);
         let expected = match step {
             Some(Step::Output { .. } | Step::Class { .. }) => MessageKind::OutputShare,
-            Some(_) => MessageKind::Opening,
+            Some(_) => MessageKind::ServerOpening,
             None => return Err(unexpected()),
         };
         if session != 0 || node != self.node || kind != expected || round != self.round {
@@ -150,7 +150,7 @@ impl OnlineClient {
             steps[node] = Some(current);
         }
         Ok(OnlineProgress::Continue(
-            split(0, node, MessageKind::Answer, round, answer).map(OnlineRequest::Step).collect(),
+            split(0, node, MessageKind::ClientOpening, round, answer).map(OnlineRequest::Step).collect(),
         ))
     }
 }

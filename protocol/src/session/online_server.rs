@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::assembly::{Assembly, split};
-use super::brief::server_is_brief;
 use super::error::SessionError;
+use super::inline::server_runs_inline;
 use super::layout::SessionLayout;
 use super::message::{MessageKind, OnlineRequest, OnlineResponse};
 use super::model::ServerModel;
@@ -137,7 +137,7 @@ impl OnlineServer {
         self.observer.begins(Work::Activation);
         let (node, kind, round) = (message.node, message.kind, message.round);
         let unexpected = SessionError::UnexpectedStep { node, kind, round };
-        let expected = if self.node == 0 { MessageKind::MaskedInput } else { MessageKind::Answer };
+        let expected = if self.node == 0 { MessageKind::MaskedInput } else { MessageKind::ClientOpening };
         if message.session != 0 || node != self.node || kind != expected || round != self.round {
             return Err(unexpected);
         }
@@ -154,7 +154,7 @@ impl OnlineServer {
                 SelectProgress::Opening(opening) => {
                     self.round += 1;
                     self.pending = Pending::Select(select);
-                    let pieces = split(0, node, MessageKind::Opening, self.round, opening);
+                    let pieces = split(0, node, MessageKind::ServerOpening, self.round, opening);
                     return Ok(pieces.map(OnlineResponse::Step).collect());
                 }
             },
@@ -171,8 +171,8 @@ impl OnlineServer {
 
     /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited, so that it
     /// does no harm where nothing may block. Follows from the plan alone.
-    pub fn is_brief(&self) -> bool {
-        server_is_brief(self.model.plan(), self.node, self.round + 1 >= self.layout.rounds(self.node))
+    pub fn runs_inline(&self) -> bool {
+        server_runs_inline(self.model.plan(), self.node, self.round + 1 >= self.layout.rounds(self.node))
     }
 
     /// Computes up to the next message.
@@ -196,12 +196,12 @@ impl OnlineServer {
                 (Step::Square { .. }, Some(ServerStep::Square(square))) => {
                     let (opening, half) = square.open(inputs[0]);
                     self.pending = Pending::Half(half);
-                    (MessageKind::Opening, opening)
+                    (MessageKind::ServerOpening, opening)
                 }
                 (Step::Truncate { .. }, Some(ServerStep::Truncate(truncate))) => {
                     let (opening, half) = truncate.open(inputs[0]);
                     self.pending = Pending::Half(half);
-                    (MessageKind::Opening, opening)
+                    (MessageKind::ServerOpening, opening)
                 }
                 (step @ (Step::Relu { .. } | Step::Maximum { .. }), Some(ServerStep::Select(mut select))) => {
                     let opening = match (step, inputs.as_slice()) {
@@ -211,7 +211,7 @@ impl OnlineServer {
                         _ => select.open(inputs[0], None),
                     };
                     self.pending = Pending::Select(select);
-                    (MessageKind::Opening, opening)
+                    (MessageKind::ServerOpening, opening)
                 }
                 (Step::Offset, _) => {
                     let mut value = inputs[0].clone();

@@ -3,14 +3,14 @@
 use super::layout::SessionLayout;
 use super::message::MessageKind;
 use super::transfers::preparation_len;
-use crate::he::public_key_len;
 use crate::ot::{self, ExtensionKind};
 use crate::plan::{NodeId, Plan, Step};
+use crate::rlwe::public_key_len;
 
 /// Bytes, round trips and transfers of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// Keys, base transfers and the preparation of the transfers, once per `Preprocess` stream; its round trip is counted in
+    /// Keys, base OTs and the preparation of the transfers, once per `Preprocess` stream; its round trip is counted in
     /// `preprocessing`. Of a stream of one session: that of a longer one is in [`predict_stream`].
     pub setup: PhasePrediction,
     /// Each session of a stream.
@@ -53,8 +53,8 @@ pub fn predict(plan: &Plan) -> Prediction {
             transfers: layout.client_transfers + layout.server_transfers,
         },
         online: PhasePrediction {
-            bytes_sent: sum(&[MaskedInput, Answer]),
-            bytes_received: sum(&[Opening, OutputShare]),
+            bytes_sent: sum(&[MaskedInput, ClientOpening]),
+            bytes_received: sum(&[ServerOpening, OutputShare]),
             round_trips: 1 + (0..plan.nodes.len()).map(|node| layout.rounds(node)).sum::<u32>(),
             transfers: 0,
         },
@@ -75,7 +75,7 @@ pub fn predict_stream(plan: &Plan, sessions: u32) -> PhasePrediction {
     }
 }
 
-/// Keys, base transfers, and the preparation of the transfers of so many sessions.
+/// Keys, base OTs, and the preparation of the transfers of so many sessions.
 fn setup(plan: &Plan, layout: &SessionLayout, sessions: u32) -> PhasePrediction {
     let mut sets: Vec<_> = linear_nodes(plan).map(|linear| linear.packing.parameters).collect();
     sets.sort();
@@ -92,7 +92,7 @@ fn setup(plan: &Plan, layout: &SessionLayout, sessions: u32) -> PhasePrediction 
     }
 }
 
-fn linear_nodes(plan: &Plan) -> impl Iterator<Item = &crate::plan::LinearPlan> {
+fn linear_nodes(plan: &Plan) -> impl Iterator<Item = &crate::plan::LinearStep> {
     plan.nodes.iter().filter_map(|node| match &node.step {
         Step::Linear(linear) => Some(linear),
         _ => None,

@@ -1,8 +1,8 @@
-//! Setting up the random transfers of a stream, the silent extension's preparation included.
+//! Setting up the random OTs of a stream, the silent extension's preparation included.
 //!
 //! ```text
 //! client                                              server
-//! first message of its base transfers   -- Open -->   answer; first message of its own; [request for its choices]
+//! first message of its base OTs   -- Open -->   answer; first message of its own; [request for its choices]
 //!                                       <- Accept --
 //! answer; [request for its choices]     - OtSetup ->  [answer to it]
 //! [answer to the server's request]      ---------->
@@ -48,7 +48,7 @@ pub(super) struct Choosing {
     pub receiver: Option<ExtensionReceiver>,
     /// The preparation of a silent extension, which awaits the other party's answer.
     pub preparing: Option<Preparing>,
-    /// Answer to the other party's base transfers.
+    /// Answer to the other party's base OTs.
     pub base_sender: Vec<u8>,
     /// Request of the preparation; empty where there is none.
     pub request: Vec<u8>,
@@ -83,7 +83,7 @@ impl Preparing {
     }
 }
 
-/// Answers the other party's first message of base transfers, for `transfers` transfers in all.
+/// Answers the other party's first message of base OTs, for `transfers` transfers in all.
 pub(super) fn choose(kind: ExtensionKind, transfers: u64, first_message: &[u8]) -> Result<Choosing, OtError> {
     let (receiver, base_sender) = ot::base_send(kind.tree_height(), first_message)?;
     Ok(match kind {
@@ -99,7 +99,7 @@ pub(super) fn choose(kind: ExtensionKind, transfers: u64, first_message: &[u8]) 
     })
 }
 
-/// Finishes the base transfers of the direction in which the other party chooses, and answers its request. The answer is
+/// Finishes the base OTs of the direction in which the other party chooses, and answers its request. The answer is
 /// empty where there was none.
 pub(super) fn serve(
     kind: ExtensionKind,

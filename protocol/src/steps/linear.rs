@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client: mask r                                       server: weights W
-//! seeded encryptions of r packed into polynomials -->  products, fresh zeros, uniform masks rho
+//! seeded encryptions of r packed into polynomials -->  products, rerandomisations, uniform masks rho
 //! u = round(phase / 2^32)                         <--  W r - s encrypted, output coefficients only; s = round(rho / 2^32)
 //! ```
 //!
@@ -11,24 +11,24 @@
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::he::{
-    ClientEngine, Encrypted, Geometry, HeError, LinearRequest, LinearResponse, PreparedLinear, read_response,
+use crate::plan::LinearStep;
+use crate::rlwe::{
+    ClientKeys, Encrypted, Geometry, LinearRequest, LinearResponse, PreparedLinear, RlweError, read_response,
     write_bodies,
 };
-use crate::plan::LinearPlan;
 use crate::share::Share;
 
 /// Client: the upload for its input share `mask`.
 ///
 /// # Errors
-/// A wrong number of elements, or a failing engine.
-pub fn client_encrypt(engine: &dyn ClientEngine, linear: &LinearPlan, mask: &[u32]) -> Result<Vec<u8>, HeError> {
+/// A wrong number of elements, or keys that fail.
+pub fn client_encrypt(client_keys: &dyn ClientKeys, linear: &LinearStep, mask: &[u32]) -> Result<Vec<u8>, RlweError> {
     let expected = linear.shape.input.elements();
     if mask.len() != expected {
-        return Err(HeError::Elements { what: "the input mask", expected, got: mask.len() });
+        return Err(RlweError::Elements { what: "the input mask", expected, got: mask.len() });
     }
     let plaintexts = Zeroizing::new(Geometry::new(linear).pack_inputs(mask));
-    let Encrypted { seed, bodies } = engine.encrypt(&plaintexts)?;
+    let Encrypted { seed, bodies } = client_keys.encrypt(&plaintexts)?;
     Ok(write_bodies(&seed, &bodies, linear))
 }
 
@@ -37,19 +37,19 @@ pub fn client_encrypt(engine: &dyn ClientEngine, linear: &LinearPlan, mask: &[u3
 ///
 /// # Errors
 /// An upload of a wrong length, a key of another parameter set.
-pub fn server_respond(prepared: &PreparedLinear, requests: &[LinearRequest]) -> Result<Vec<LinearResponse>, HeError> {
+pub fn server_respond(prepared: &PreparedLinear, requests: &[LinearRequest]) -> Result<Vec<LinearResponse>, RlweError> {
     prepared.respond(requests)
 }
 
 /// Client: its share `u` from the server's response.
 ///
 /// # Errors
-/// A response of a wrong length, or a failing engine.
-pub fn client_decrypt(engine: &dyn ClientEngine, linear: &LinearPlan, response: &[u8]) -> Result<Share, HeError> {
+/// A response of a wrong length, or keys that fail.
+pub fn client_decrypt(client_keys: &dyn ClientKeys, linear: &LinearStep, response: &[u8]) -> Result<Share, RlweError> {
     let ciphertexts = read_response(linear, response)?;
     let phases: Vec<Zeroizing<Vec<u64>>> = ciphertexts
         .par_iter()
-        .map(|(mask, body)| engine.phase(mask, body).map(Zeroizing::new))
+        .map(|(mask, body)| client_keys.phase(mask, body).map(Zeroizing::new))
         .collect::<Result<_, _>>()?;
     let geometry = Geometry::new(linear);
     let mut share = Share::zeros(linear.shape.output.elements());

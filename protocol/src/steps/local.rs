@@ -182,6 +182,6 @@ mod tests {
         assert_eq!(value(Step::Concat, joined), [1, 2, 3, u32::MAX, 10, 0, u32::MAX, 5]);
         let multiply = Step::Multiply { rows: vec![3], columns: vec![1, 2] };
         assert_eq!(value(multiply, shape), [3, 12, 9, 6u32.wrapping_neg()]);
-        assert!(evaluate(&Step::Relu { drop: 1, groups: vec![1] }, &[&first], shape, shape).is_none());
+        assert!(evaluate(&Step::Relu { drop: 1, digits: vec![1] }, &[&first], shape, shape).is_none());
     }
 }

@@ -14,13 +14,13 @@
 //!                z_c - r'                      -------->   v' = z_s + z_c - r'
 //! ```
 //!
-//! `2T bc (q bs)` reuses the transfer of the top bit of `p`, whose choice is `1 - bc`: its 64-bit pad is cut into a low
+//! `2T bc (q bs)` reuses the transfer of the top bit of `p`, whose choice is `1 - bc`: its 64-bit key is cut into a low
 //! part for `alpha` (`f` bits) and a part above it for `q bs`.
 
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
 use super::{OFFSET, dropping_offset, low_bits, random_bits, shift_left};
 use crate::bits::{pack, packed_len, unpack};
-use crate::ot::{self, ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
+use crate::ot::{self, ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
 use crate::random::Seed;
 use crate::share::Share;
 use zeroize::Zeroizing;
@@ -52,8 +52,8 @@ impl SquareLayout {
         self.drop.saturating_sub(1).max(1)
     }
 
-    /// Low bits of the top plane's pad that `alpha` uses; no bit of a pad is used twice.
-    fn wrap_pad_shift(&self) -> u32 {
+    /// Low bits of the top plane's key that `alpha` uses; no bit of a key is used twice.
+    fn wrap_key_shift(&self) -> u32 {
         Self::plane_width(self.planes() - 1)
     }
 
@@ -94,7 +94,7 @@ pub struct SquareClientPending {
     layout: SquareLayout,
     /// `p`.
     quotients: Share,
-    pads: ReceiverPads,
+    keys: ReceiverKeys,
 }
 
 impl SquareClientPending {
@@ -115,8 +115,8 @@ impl SquareClientPending {
                 choices[position / 64] |= u64::from(quotient >> plane & 1) << (position % 64);
             }
         }
-        let (rows, pads) = receiver.extend(first_transfer, count, &choices);
-        (Self { layout, quotients, pads }, rows)
+        let (rows, keys) = receiver.extend(first_transfer, count, &choices);
+        (Self { layout, quotients, keys }, rows)
     }
 
     /// Takes the server's message, which has the length of [`SquareLayout::server_correlations_len`], and gives the
@@ -131,21 +131,21 @@ impl SquareClientPending {
         first_transfer: u64,
         message: &[u8],
     ) -> Result<(SquareClient, Vec<u8>), OtError> {
-        let Self { layout, quotients, pads } = self;
+        let Self { layout, quotients, keys } = self;
         let SquareLayout { elements, drop, .. } = layout;
         let (rows, mut corrections) = message.split_at(layout.kind.extension_len(elements));
-        let server_pads = sender.extend(first_transfer, elements, rows)?;
+        let server_keys = sender.extend(first_transfer, elements, rows)?;
 
         let mut constant: Vec<u32> =
             quotients.iter().zip(next_mask.iter()).map(|(p, mask)| p.wrapping_mul(*p).wrapping_sub(*mask)).collect();
-        for (plane, pads) in (0..).zip(pads.chosen.chunks_exact(elements)) {
+        for (plane, keys) in (0..).zip(keys.chosen.chunks_exact(elements)) {
             let width = SquareLayout::plane_width(plane);
             let (own, rest) = corrections.split_at(packed_len(elements, width));
             corrections = rest;
-            let terms = quotients.iter().zip(pads).zip(unpack(own, elements, width));
-            for (sum, ((p, pad), correction)) in constant.iter_mut().zip(terms) {
+            let terms = quotients.iter().zip(keys).zip(unpack(own, elements, width));
+            for (sum, ((p, key), correction)) in constant.iter_mut().zip(terms) {
                 let chosen = (p >> plane & 1).wrapping_neg();
-                let share = (*pad as u32).wrapping_add(correction as u32 & chosen);
+                let share = (*key as u32).wrapping_add(correction as u32 & chosen);
                 *sum = sum.wrapping_add(shift_left(share, plane + 1));
             }
         }
@@ -155,10 +155,10 @@ impl SquareClientPending {
         let values = quotients.iter().map(|p| p.wrapping_add(half) & positive(p) & low_bits(layout.wrap_width()));
         let mut own_corrections = Vec::with_capacity(layout.client_corrections_len());
         let wrap =
-            ClientBitProduct::prepare(Share(values.collect()), &server_pads, layout.wrap_width(), &mut own_corrections);
+            ClientBitProduct::prepare(Share(values.collect()), &server_keys, layout.wrap_width(), &mut own_corrections);
         let top_plane = (layout.planes() as usize - 1) * elements;
-        let wrap_pads = pads.chosen[top_plane..].iter().map(|pad| (pad >> layout.wrap_pad_shift()) as u32).collect();
-        let client = SquareClient { layout, quotients, constant: Share(constant), wrap, wrap_pads: Share(wrap_pads) };
+        let wrap_keys = keys.chosen[top_plane..].iter().map(|key| (key >> layout.wrap_key_shift()) as u32).collect();
+        let client = SquareClient { layout, quotients, constant: Share(constant), wrap, wrap_keys: Share(wrap_keys) };
         Ok((client, own_corrections))
     }
 }
@@ -173,7 +173,7 @@ pub struct SquareClient {
     /// `(p + T/2) bc` times the server's bit.
     wrap: ClientBitProduct,
     /// Pads of the transfer whose choice is `1 - bc`, for `bc` times the server's `q bs`.
-    wrap_pads: Share,
+    wrap_keys: Share,
 }
 
 impl SquareClient {
@@ -192,7 +192,7 @@ impl SquareClient {
             let wrapped = self
                 .wrap
                 .share(index, word >> 31)
-                .wrapping_add(self.wrap_pads[index])
+                .wrapping_add(self.wrap_keys[index])
                 .wrapping_add(correction as u32 & positive);
             let sum = self.constant[index].wrapping_add(cross).wrapping_add(shift_left(wrapped, 33 - drop));
             result.extend_from_slice(&sum.to_le_bytes());
@@ -209,9 +209,9 @@ pub struct SquareServerPending {
     /// Its share of `2 p alpha`.
     products: Share,
     /// `x_0` and `x_1` of the transfer of the top bit of `p`, above the part used with `alpha`.
-    wrap_pads: [Share; 2],
+    wrap_keys: [Share; 2],
     choices: Zeroizing<Vec<u64>>,
-    pads: ReceiverPads,
+    keys: ReceiverKeys,
 }
 
 impl SquareServerPending {
@@ -229,14 +229,14 @@ impl SquareServerPending {
         seed: &Seed,
     ) -> Result<(Self, Vec<u8>), OtError> {
         let SquareLayout { elements, .. } = layout;
-        let client_pads = sender.extend(first_client_transfer, layout.client_transfers(), client_rows)?;
+        let client_keys = sender.extend(first_client_transfer, layout.client_transfers(), client_rows)?;
         let choices = random_bits(&seed.derive("square choices", 0), elements);
-        let (mut message, pads) = receiver.extend(first_server_transfer, elements, &choices);
+        let (mut message, keys) = receiver.extend(first_server_transfer, elements, &choices);
         message.reserve(layout.server_correlations_len() - message.len());
 
         let blinds = Share(seed.derive("square blinds", 0).uniform_u32(elements));
         let mut products = Share::zeros(elements);
-        let planes = client_pads.zero.chunks_exact(elements).zip(client_pads.one.chunks_exact(elements));
+        let planes = client_keys.zero.chunks_exact(elements).zip(client_keys.one.chunks_exact(elements));
         for (plane, (zero, one)) in (0..).zip(planes) {
             let corrections = blinds.iter().zip(zero.iter().zip(one));
             let corrections =
@@ -247,16 +247,16 @@ impl SquareServerPending {
             }
         }
         let top_plane = (layout.planes() as usize - 1) * elements;
-        let wrap_pads = [&client_pads.zero, &client_pads.one]
-            .map(|pads| Share(pads[top_plane..].iter().map(|pad| (pad >> layout.wrap_pad_shift()) as u32).collect()));
-        Ok((Self { layout, blinds, products, wrap_pads, choices, pads }, message))
+        let wrap_keys = [&client_keys.zero, &client_keys.one]
+            .map(|keys| Share(keys[top_plane..].iter().map(|key| (key >> layout.wrap_key_shift()) as u32).collect()));
+        Ok((Self { layout, blinds, products, wrap_keys, choices, keys }, message))
     }
 
     /// Takes the client's corrections, which have the length of [`SquareLayout::client_corrections_len`].
     pub fn finish(self, corrections: &[u8]) -> SquareServer {
-        let wrap = ServerBitProduct::prepare(&self.choices, &self.pads, self.layout.wrap_width(), corrections);
-        let Self { layout, blinds, products, wrap_pads, .. } = self;
-        SquareServer { layout, blinds, products, wrap, wrap_pads }
+        let wrap = ServerBitProduct::prepare(&self.choices, &self.keys, self.layout.wrap_width(), corrections);
+        let Self { layout, blinds, products, wrap_keys, .. } = self;
+        SquareServer { layout, blinds, products, wrap, wrap_keys }
     }
 }
 
@@ -266,7 +266,7 @@ pub struct SquareServer {
     blinds: Share,
     products: Share,
     wrap: ServerBitProduct,
-    wrap_pads: [Share; 2],
+    wrap_keys: [Share; 2],
 }
 
 impl SquareServer {
@@ -284,7 +284,7 @@ impl SquareServer {
             let (flip, wrapped) = self.wrap.open(index, positive);
             let difference = q.wrapping_sub(self.blinds[index]) & low_bits(31);
             opening.extend_from_slice(&(difference | flip << 31).to_le_bytes());
-            let (zero, one) = (self.wrap_pads[0][index], self.wrap_pads[1][index]);
+            let (zero, one) = (self.wrap_keys[0][index], self.wrap_keys[1][index]);
             let value = q & positive.wrapping_neg();
             corrections.push(u64::from(value.wrapping_sub(zero.wrapping_sub(one))));
             let wrapped = shift_left(wrapped.wrapping_sub(one), 33 - drop);

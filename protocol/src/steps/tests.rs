@@ -211,10 +211,10 @@ fn rows_of_a_wrong_length_are_refused() {
     assert!(!start(&[rows.as_slice(), &[0]].concat()));
 }
 
-/// The parts of a square that reuse one transfer's pad must not share a bit of it: the client could otherwise combine the
+/// The parts of a square that reuse one transfer's key must not share a bit of it: the client could otherwise combine the
 /// two corrections with the opened difference, and what cancels would leave a bit of the server's `q`.
 #[test]
-fn corrections_that_reuse_a_pad_do_not_combine_to_a_value() {
+fn corrections_that_reuse_a_key_do_not_combine_to_a_value() {
     let transfers = &*TRANSFERS;
     for drop in [0, 1, 2, 5] {
         let count = 4096;

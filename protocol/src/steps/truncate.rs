@@ -13,7 +13,7 @@
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
 use super::{OFFSET, append, dropping_offset, shift_left};
 use crate::bits::packed_len;
-use crate::ot::{ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
+use crate::ot::{ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
 use crate::random::Seed;
 use crate::share::Share;
 use zeroize::Zeroizing;
@@ -72,10 +72,10 @@ impl TruncateClient {
         first_transfer: u64,
         rows: &[u8],
     ) -> Result<(Self, Vec<u8>), OtError> {
-        let pads = sender.extend(first_transfer, layout.elements, rows)?;
+        let keys = sender.extend(first_transfer, layout.elements, rows)?;
         let mut corrections = Vec::with_capacity(layout.client_corrections_len());
         let positive = Share(share.iter().map(|own| 1 - (own >> 31)).collect());
-        let wrap = ClientBitProduct::prepare(positive, &pads, layout.drop, &mut corrections);
+        let wrap = ClientBitProduct::prepare(positive, &keys, layout.drop, &mut corrections);
         let constant = share.iter().zip(next_mask.iter()).map(|(own, mask)| (own >> layout.drop).wrapping_sub(*mask));
         Ok((Self { layout, constant: Share(constant.collect()), wrap }, corrections))
     }
@@ -97,7 +97,7 @@ impl TruncateClient {
 pub struct TruncateServerPending {
     layout: TruncateLayout,
     choices: Zeroizing<Vec<u64>>,
-    pads: ReceiverPads,
+    keys: ReceiverKeys,
 }
 
 impl TruncateServerPending {
@@ -109,13 +109,13 @@ impl TruncateServerPending {
         seed: &Seed,
     ) -> (Self, Vec<u8>) {
         let choices = super::random_bits(seed, layout.elements);
-        let (rows, pads) = receiver.extend(first_transfer, layout.elements, &choices);
-        (Self { layout, choices, pads }, rows)
+        let (rows, keys) = receiver.extend(first_transfer, layout.elements, &choices);
+        (Self { layout, choices, keys }, rows)
     }
 
     /// Takes the client's corrections, which have the length of [`TruncateLayout::client_corrections_len`].
     pub fn finish(self, corrections: &[u8]) -> TruncateServer {
-        let wrap = ServerBitProduct::prepare(&self.choices, &self.pads, self.layout.drop, corrections);
+        let wrap = ServerBitProduct::prepare(&self.choices, &self.keys, self.layout.drop, corrections);
         TruncateServer { layout: self.layout, wrap }
     }
 }

@@ -287,10 +287,10 @@ fn comparisons_have_the_bits_and_round_trips_that_are_asked_for() {
             CompileOptions { compared_bits, comparison_round_trips: round_trips, ..CompileOptions::default() };
         let compiled = compile(graph.clone(), Some(&samples(&graph, 1)), &options).expect("compiles");
         for node in &compiled.plan.nodes {
-            if let Step::Relu { groups, .. } = &node.step {
-                let compared = groups.iter().sum::<u32>();
-                assert!(compared <= compared_bits && compared >= compared_bits.min(12), "{groups:?}");
-                assert!(groups.len() <= 1 << (2 * round_trips - 2));
+            if let Step::Relu { digits, .. } = &node.step {
+                let compared = digits.iter().sum::<u32>();
+                assert!(compared <= compared_bits && compared >= compared_bits.min(12), "{digits:?}");
+                assert!(digits.len() <= 1 << (2 * round_trips - 2));
             }
         }
     }

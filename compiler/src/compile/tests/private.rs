@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tacit_protocol::he::NativeBackend;
+use tacit_protocol::rlwe::NativeBackend;
 use tacit_protocol::session::{
     ClientSession, OnlineProgress, OnlineRequest, Prepared, PreprocessClient, PreprocessRequest, PreprocessResponse,
     PreprocessServer, ServerSession, SessionId,

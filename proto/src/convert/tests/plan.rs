@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use prost::Message as _;
-use tacit_protocol::he::ParameterSet;
 use tacit_protocol::ot::{ExtensionKind, TreeHeight};
-use tacit_protocol::plan::{LinearPlan, Padding, Plan, PlanDigest, Shape};
+use tacit_protocol::plan::{LinearStep, Padding, Plan, PlanDigest, Shape};
+use tacit_protocol::rlwe::ParameterSet;
 
 use super::super::digest;
 use super::samples::{comparing_plan, plan};
@@ -156,15 +156,15 @@ fn comparing_step_fields_are_checked() {
         wire.nodes[node].step = Some(with);
         Plan::try_from(wire)
     };
-    let relu = |drop: u32, groups: Vec<u32>| replaced(1, Step::Relu(pb::ReluStep { drop, groups }));
+    let relu = |drop: u32, digits: Vec<u32>| replaced(1, Step::Relu(pb::ReluStep { drop, digits }));
     assert!(relu(9, vec![5; 4]).is_ok());
     assert_refused(relu(30, vec![5; 4]), "nodes[1].relu.drop");
-    assert_refused(relu(9, vec![]), "nodes[1].relu.groups");
-    assert_refused(relu(9, vec![1; 17]), "nodes[1].relu.groups");
-    assert_refused(relu(9, vec![7, 5, 5, 3]), "nodes[1].relu.groups");
-    assert_refused(relu(9, vec![0, 6, 6, 6, 2]), "nodes[1].relu.groups");
+    assert_refused(relu(9, vec![]), "nodes[1].relu.digits");
+    assert_refused(relu(9, vec![1; 17]), "nodes[1].relu.digits");
+    assert_refused(relu(9, vec![7, 5, 5, 3]), "nodes[1].relu.digits");
+    assert_refused(relu(9, vec![0, 6, 6, 6, 2]), "nodes[1].relu.digits");
     assert_refused(relu(9, vec![5; 3]), "plan");
-    let maximum = |ignored: u32| replaced(7, Step::Maximum(pb::MaximumStep { ignored, groups: vec![5; 4] }));
+    let maximum = |ignored: u32| replaced(7, Step::Maximum(pb::MaximumStep { ignored, digits: vec![5; 4] }));
     assert_refused(maximum(30), "nodes[7].maximum.ignored");
     assert_refused(maximum(1), "plan");
     let multiply = |rows: Vec<u32>| replaced(8, Step::Multiply(pb::MultiplyStep { rows, columns: vec![1; 4] }));
@@ -266,7 +266,7 @@ proptest! {
         linear.packing.output_tile = h;
         [linear.packing.upload_bits, linear.packing.response_mask_bits, linear.packing.response_body_bits] = bits;
         let wire = pb::LinearStep::try_from(linear).unwrap();
-        prop_assert_eq!(LinearPlan::try_from(wire), Ok(linear));
+        prop_assert_eq!(LinearStep::try_from(wire), Ok(linear));
     }
 
     #[test]

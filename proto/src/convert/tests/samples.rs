@@ -1,10 +1,10 @@
 //! Two small plans that together hold every kind of step.
 
-use tacit_protocol::he::choose_packing;
 use tacit_protocol::ot::ExtensionKind;
 use tacit_protocol::plan::{
-    Axis, InputSpec, LinearPlan, LinearShape, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
+    Axis, InputSpec, LinearShape, LinearStep, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
 };
+use tacit_protocol::rlwe::choose_packing;
 
 fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node {
     Node { step, inputs: inputs.to_vec(), shape, fraction_bits, bits: 30 }
@@ -14,7 +14,7 @@ fn node(step: Step, inputs: &[usize], shape: Shape, fraction_bits: i32) -> Node 
 fn linear(shape: LinearShape) -> Step {
     let weights = vec![1; shape.weight_count()];
     let packing = choose_packing(&shape, &weights).expect("small layers fit");
-    Step::Linear(LinearPlan { shape, packing })
+    Step::Linear(LinearStep { shape, packing })
 }
 
 /// A plan of squares and truncations that reveals logits.
@@ -64,16 +64,16 @@ pub(super) fn comparing_plan() -> Plan {
     let (pixels, wide, half) = (Shape::new(1, 4, 4), Shape::new(2, 4, 4), Shape::new(2, 2, 4));
     let dense = LinearShape::fully_connected(16, 3);
     let columns = |start: i32| Step::Slice { axis: Axis::Columns, start, step: 2, spacing: 1 };
-    let groups = vec![5, 5, 5, 5];
+    let digits = vec![5, 5, 5, 5];
     let nodes = vec![
         node(Step::Input, &[], pixels, 8),
-        Node { bits: 19, ..node(Step::Relu { drop: 9, groups: groups.clone() }, &[0], pixels, -1) },
+        Node { bits: 19, ..node(Step::Relu { drop: 9, digits: digits.clone() }, &[0], pixels, -1) },
         Node { bits: 19, ..node(Step::Offset, &[1], pixels, -1) },
         Node { bits: 20, ..node(Step::Subtract, &[1, 2], pixels, -1) },
         Node { bits: 20, ..node(Step::Concat, &[3, 1], wide, -1) },
         Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: -1, step: 2, spacing: 1 }, &[4], half, -1) },
         Node { bits: 20, ..node(Step::Slice { axis: Axis::Rows, start: 1, step: 2, spacing: 1 }, &[4], half, -1) },
-        Node { bits: 20, ..node(Step::Maximum { ignored: 0, groups: groups.clone() }, &[5, 6], half, -1) },
+        Node { bits: 20, ..node(Step::Maximum { ignored: 0, digits: digits.clone() }, &[5, 6], half, -1) },
         node(Step::Multiply { rows: vec![1, 3], columns: vec![4, 2, 1, 4096] }, &[7], half, -1),
         node(Step::Reshape, &[8], Shape::vector(16), -1),
         node(linear(dense), &[9], Shape::vector(3), 7),

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use prost::Message as _;
-use tacit_protocol::he::{ParameterSet, PublicKey};
 use tacit_protocol::plan::PlanDigest;
+use tacit_protocol::rlwe::{ParameterSet, PublicKey};
 use tacit_protocol::session::{
     Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
     PreprocessResponse, SessionId,
@@ -33,16 +33,16 @@ fn message(kind: MessageKind) -> Message {
 }
 
 const KINDS: [MessageKind; 11] = [
-    MessageKind::ClientPreparation,
-    MessageKind::ServerPreparation,
+    MessageKind::ClientSilentReply,
+    MessageKind::ServerSilentReply,
     MessageKind::MaskCiphertexts,
     MessageKind::LinearResponses,
     MessageKind::ShareChoices,
     MessageKind::ServerCorrelations,
     MessageKind::ClientCorrections,
     MessageKind::MaskedInput,
-    MessageKind::Opening,
-    MessageKind::Answer,
+    MessageKind::ServerOpening,
+    MessageKind::ClientOpening,
     MessageKind::OutputShare,
 ];
 
@@ -69,16 +69,16 @@ fn each_kind_travels_on_exactly_one_stream_in_one_direction() {
         expected[stream] = true;
         assert_eq!(carriers(kind), expected, "{kind:?}");
     }
-    let wrong = OnlineRequest::Step(message(MessageKind::Opening));
+    let wrong = OnlineRequest::Step(message(MessageKind::ServerOpening));
     let problem = assert_refused(pb::OnlineRequest::try_from(wrong), "payload");
-    assert_eq!(problem, Problem::Direction(MessageKind::Opening));
+    assert_eq!(problem, Problem::Direction(MessageKind::ServerOpening));
 }
 
 #[test]
 fn control_messages_survive_the_wire() {
     let requests = [
         PreprocessRequest::Open(open()),
-        PreprocessRequest::OtSetup(OtSetup { base_sender: vec![8; 65536], preparation: vec![9; 131_072] }),
+        PreprocessRequest::OtSetup(OtSetup { base_sender: vec![8; 65536], silent_request: vec![9; 131_072] }),
     ];
     for request in requests {
         let bytes = pb::PreprocessRequest::try_from(request.clone()).unwrap().encode_to_vec();
@@ -86,7 +86,11 @@ fn control_messages_survive_the_wire() {
         assert_eq!(PreprocessRequest::try_from(wire), Ok(request));
     }
     let responses = [
-        PreprocessResponse::Accept(Accept { base_sender: vec![1], base_receiver: vec![2; 4096], preparation: vec![] }),
+        PreprocessResponse::Accept(Accept {
+            base_sender: vec![1],
+            base_receiver: vec![2; 4096],
+            silent_request: vec![],
+        }),
         PreprocessResponse::Prepared(Prepared { session: 1023, id: SessionId([6; 16]), lifetime_seconds: 600 }),
     ];
     for response in responses {
@@ -159,10 +163,10 @@ fn other_control_fields_are_checked() {
     let accept = pb::Accept { base_receiver: long.clone(), ..Default::default() };
     assert_refused(Accept::try_from(accept), "base_receiver");
     assert_refused(OtSetup::try_from(pb::OtSetup { base_sender: long, ..Default::default() }), "base_sender");
-    let preparation = vec![0; limits::PREPARATION_BYTES + 1];
-    let accept = pb::Accept { preparation: preparation.clone(), ..Default::default() };
-    assert_refused(Accept::try_from(accept), "preparation");
-    assert_refused(OtSetup::try_from(pb::OtSetup { preparation, ..Default::default() }), "preparation");
+    let silent_request = vec![0; limits::SILENT_REQUEST_BYTES + 1];
+    let accept = pb::Accept { silent_request: silent_request.clone(), ..Default::default() };
+    assert_refused(Accept::try_from(accept), "silent_request");
+    assert_refused(OtSetup::try_from(pb::OtSetup { silent_request, ..Default::default() }), "silent_request");
     let prepared = pb::Prepared { session: 0, session_id: vec![0; 16], lifetime_seconds: 1 };
     assert!(Prepared::try_from(prepared.clone()).is_ok());
     let wire = pb::Prepared { session: 1024, ..prepared.clone() };

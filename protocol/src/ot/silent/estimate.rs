@@ -6,7 +6,7 @@
 //! when a third of the unknowns have gone. Matrices are inverted with `k^2.8` operations, sparse systems solved with
 //! `30 k^2` (Wiedemann); memory costs nothing.
 
-use super::{super::kernel::LOCALITY, parameters::Parameters, parameters::stages};
+use super::{super::simd::LOCALITY, parameters::Parameters, parameters::stages};
 
 struct Instance {
     dimension: f64,

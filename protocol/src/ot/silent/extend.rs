@@ -1,16 +1,16 @@
-//! From a prepared extension to pads.
+//! From a prepared extension to keys.
 
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{
     super::{
-        BLOCK, OtError, ReceiverPads, SenderPads,
+        BLOCK, OtError, ReceiverKeys, SenderKeys,
         extension::{EXTENSION, check_first},
         hash::HASHED,
-        kernel::{LANE, LANE_BLOCKS, Lane},
         padded,
         pool::Pool,
+        simd::{LANE, LANE_BLOCKS, Lane},
     },
     parameters::{TREE, USED_TREES},
     point::{Punctured, Trees, Whole},
@@ -44,7 +44,7 @@ impl<T: Trees> Prepared<T> {
         assert!(first + padded(count) as u64 <= prepared, "only {prepared} transfers were prepared");
     }
 
-    /// Has `finish` make the pads of the transfers from `first` on, `padded(count)` of which lie in one tree: it sees
+    /// Has `finish` make the keys of the transfers from `first` on, `padded(count)` of which lie in one tree: it sees
     /// each group's number of its first transfer, its columns, and the part of the group that is wanted.
     fn groups(
         &self,
@@ -74,36 +74,36 @@ fn head(first: u64, count: usize) -> usize {
 }
 
 impl SilentReceiver {
-    pub(in super::super) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverPads) {
+    pub(in super::super) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverKeys) {
         self.0.check(first, count);
         let choices = &choices[..padded(count) / 64];
         let mut message = vec![0; padded(count) / 8];
-        let mut pads = ReceiverPads { chosen: vec![0; count] };
+        let mut keys = ReceiverKeys { chosen: vec![0; count] };
         let head = head(first, count);
         let rest = first + head as u64;
         let (head_choices, rest_choices) = choices.split_at(padded(head) / 64);
         let (head_message, rest_message) = message.split_at_mut(padded(head) / 8);
-        let (head_pads, rest_pads) = pads.chosen.split_at_mut(head);
-        self.extend_tree(first, head_choices, head_message, head_pads);
+        let (head_keys, rest_keys) = keys.chosen.split_at_mut(head);
+        self.extend_tree(first, head_choices, head_message, head_keys);
         rest_message
             .par_chunks_mut(TREE / 8)
             .zip(rest_choices.par_chunks(TREE / 64))
-            .zip(rest_pads.par_chunks_mut(TREE))
+            .zip(rest_keys.par_chunks_mut(TREE))
             .enumerate()
-            .for_each(|(tree, ((message, choices), pads))| {
-                self.extend_tree(rest + (tree * TREE) as u64, choices, message, pads);
+            .for_each(|(tree, ((message, choices), keys))| {
+                self.extend_tree(rest + (tree * TREE) as u64, choices, message, keys);
             });
-        (message, pads)
+        (message, keys)
     }
 
-    fn extend_tree(&self, first: u64, choices: &[u64], message: &mut [u8], mut pads: &mut [u64]) {
-        if pads.is_empty() {
+    fn extend_tree(&self, first: u64, choices: &[u64], message: &mut [u8], mut keys: &mut [u64]) {
+        if keys.is_empty() {
             return;
         }
         let Public { instructions, hash, .. } = &self.0.public;
         let mut blocks = choices.as_chunks::<2>().0.iter().zip(message.as_chunks_mut::<16>().0);
         self.0.pool.with(Scratch::new, |scratch| {
-            self.0.groups(first, pads.len(), scratch, |first, scratch, part| {
+            self.0.groups(first, keys.len(), scratch, |first, scratch, part| {
                 let mut bits = Zeroizing::new([0; LANE_BLOCKS]);
                 instructions.lowest(&scratch.hash.columns, &mut bits);
                 let bits = &bits[part.start / BLOCK..part.end / BLOCK];
@@ -111,26 +111,26 @@ impl SilentReceiver {
                     let choices = u128::from(choices[0]) | u128::from(choices[1]) << 64;
                     *message = (choices ^ bits).to_le_bytes();
                 }
-                hash.hash(*instructions, first, &mut scratch.hash, &mut scratch.pads[0]);
-                let length = part.len().min(pads.len());
-                let (now, later) = std::mem::take(&mut pads).split_at_mut(length);
-                now.copy_from_slice(&scratch.pads[0][part.start..][..length]);
-                pads = later;
+                hash.hash(*instructions, first, &mut scratch.hash, &mut scratch.keys[0]);
+                let length = part.len().min(keys.len());
+                let (now, later) = std::mem::take(&mut keys).split_at_mut(length);
+                now.copy_from_slice(&scratch.keys[0][part.start..][..length]);
+                keys = later;
             });
         });
     }
 }
 
 impl SilentSender {
-    pub(in super::super) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderPads, OtError> {
+    pub(in super::super) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderKeys, OtError> {
         self.prepared.check(first, count);
         OtError::check_length(EXTENSION, padded(count) / 8, message)?;
-        let mut pads = SenderPads { zero: vec![0; count], one: vec![0; count] };
+        let mut keys = SenderKeys { zero: vec![0; count], one: vec![0; count] };
         let head = head(first, count);
         let rest = first + head as u64;
         let (head_message, rest_message) = message.split_at(padded(head) / 8);
-        let (head_zero, rest_zero) = pads.zero.split_at_mut(head);
-        let (head_one, rest_one) = pads.one.split_at_mut(head);
+        let (head_zero, rest_zero) = keys.zero.split_at_mut(head);
+        let (head_one, rest_one) = keys.one.split_at_mut(head);
         self.extend_tree(first, head_message, head_zero, head_one);
         rest_message
             .par_chunks(TREE / 8)
@@ -140,7 +140,7 @@ impl SilentSender {
             .for_each(|(tree, ((message, zero), one))| {
                 self.extend_tree(rest + (tree * TREE) as u64, message, zero, one);
             });
-        Ok(pads)
+        Ok(keys)
     }
 
     fn extend_tree(&self, first: u64, message: &[u8], zero: &mut [u64], one: &mut [u64]) {
@@ -152,12 +152,12 @@ impl SilentSender {
         let mut flips = message.iter();
         self.prepared.pool.with(Scratch::new, |scratch| {
             self.prepared.groups(first, places.len(), scratch, |first, scratch, part| {
-                let [same, other] = &mut scratch.pads;
+                let [same, other] = &mut scratch.keys;
                 hash.hash(*instructions, first, &mut scratch.hash, same);
                 instructions.add(&mut scratch.hash.columns, &self.delta, 0xff);
                 hash.hash(*instructions, first, &mut scratch.hash, other);
-                let pads = same[part.clone()].chunks(8).zip(other[part].chunks(8));
-                for ((same, other), flips) in pads.zip(flips.by_ref()) {
+                let keys = same[part.clone()].chunks(8).zip(other[part].chunks(8));
+                for ((same, other), flips) in keys.zip(flips.by_ref()) {
                     for (bit, ((same, other), (zero, one))) in same.iter().zip(other).zip(places.by_ref()).enumerate() {
                         let change = (same ^ other) & 0u64.wrapping_sub(u64::from(flips >> bit & 1));
                         (*zero, *one) = (same ^ change, other ^ change);

@@ -1,4 +1,4 @@
-//! Silent extension: random transfers from learning parity with noise, for an eighth of a byte each.
+//! Silent extension: random OTs from learning parity with noise, for an eighth of a byte each.
 //!
 //! After a preparation of one message each way, whose size grows by 0.16 bytes for each transfer, both parties hold
 //! *correlated strings* `w_i` (sender) and `v_i = w_i ^ u_i Delta` (receiver, with a pseudorandom bit `u_i`). A batch
@@ -40,11 +40,11 @@
 //!
 //! # Down to bytes
 //!
-//! `T` is the transcript of the base transfers ([`ot`](super)), made with `k = 8`. Strings are 16 bytes, a number of
+//! `T` is the transcript of the base OTs ([`ot`](super)), made with `k = 8`. Strings are 16 bytes, a number of
 //! 128 bits with the lowest first. `E(label)` is AES-128 under the first 16 bytes of the SHA-256 digest of `"tacit v1
 //! ot silent label" | T`.
 //!
-//! **Delta and the lowest bit.** `Delta` is that of the base transfers with bit 0 set. The lowest bit of a correlated
+//! **Delta and the lowest bit.** `Delta` is that of the base OTs with bit 0 set. The lowest bit of a correlated
 //! string is 0 at the sender and `u_i` at the receiver. All sums keep that true; leaves and the strings of SoftSpokenOT
 //! have theirs replaced.
 //!
@@ -71,7 +71,7 @@
 //! give their places: `floor(word k / 2^32)`.
 //!
 //! **Rows** ([`ExtensionKind::extension_len`](super::ExtensionKind::extension_len)): bit `i % 8` of byte `i / 8` is
-//! `u_i ^ choice_i =: d_i`. The pads are those of SoftSpokenOT of the strings `v_i`, and `w_i ^ d_i Delta` and `w_i ^
+//! `u_i ^ choice_i =: d_i`. The keys are those of SoftSpokenOT of the strings `v_i`, and `w_i ^ d_i Delta` and `w_i ^
 //! (1 - d_i) Delta`, with the number of the transfer, but with `pi = E(hash)`.
 //!
 //! # Security
@@ -82,9 +82,9 @@
 //! dimension `112 * 2^8` and at most 552 blocks of `2^8`. Vectors and errors of later stages are outputs of the one
 //! before that are used for nothing else.
 //!
-//! The receiver sees the answer. The sender's other pads are hidden by `Delta`, of which 127 bits are unknown, if `H`
+//! The receiver sees the answer. The sender's other keys are hidden by `Delta`, of which 127 bits are unknown, if `H`
 //! is circular correlation robust, as for an ideal cipher (Guo, Katz, Wang and Yu, IEEE S&P 2020), and the hash of the
-//! pads is correlation robust. Each tree has its own key, so that a guess of `Delta` can be checked against one tree
+//! keys is correlation robust. Each tree has its own key, so that a guess of `Delta` can be checked against one tree
 //! only.
 //!
 //! What the known attacks cost, in bits, by an estimate of our own that errs on the attacker's side (memory is free; it
@@ -119,9 +119,9 @@ use zeroize::Zeroizing;
 
 use super::{
     BLOCK, ExtensionReceiver, ExtensionSender, OtError,
-    kernel::LANE,
     kind::{Receiver, Sender},
     pool::Pool,
+    simd::LANE,
     transcript::{Key, Transcript},
 };
 use crate::random::Seed;

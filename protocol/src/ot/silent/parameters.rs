@@ -93,7 +93,7 @@ pub(super) fn base_transfers(stages: &[StageLayout]) -> usize {
     stages.first().map_or(0, |stage| padded(stage.inputs()))
 }
 
-/// Exact bytes of the receiver's message, if `height` is that of the trees of the base transfers.
+/// Exact bytes of the receiver's message, if `height` is that of the trees of the base OTs.
 pub fn request_len(height: TreeHeight, transfers: u64) -> usize {
     height.extension_len(base_transfers(&stages(transfers)))
 }

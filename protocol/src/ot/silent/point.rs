@@ -8,7 +8,7 @@ use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
 use super::{
-    super::{kernel::Instructions, transcript::Key},
+    super::{simd::Instructions, transcript::Key},
     parameters::Parameters,
 };
 

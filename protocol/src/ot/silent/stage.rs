@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::{
     super::{
         hash::{HASHED, HashScratch, PadHash},
-        kernel::{Instructions, LOCALITY},
         pool::Pool,
+        simd::{Instructions, LOCALITY},
         transcript::{Key, Transcript},
     },
     parameters::{Parameters, TREE},
@@ -63,7 +63,7 @@ fn block(number: u64, stage: u32, tree: usize) -> Block {
 pub(super) struct Scratch {
     pub leaves: Zeroizing<Vec<Key>>,
     pub hash: HashScratch,
-    pub pads: [Zeroizing<Vec<u64>>; 2],
+    pub keys: [Zeroizing<Vec<u64>>; 2],
     room: Zeroizing<Vec<Key>>,
     random: Vec<Key>,
     places: Vec<u32>,
@@ -74,7 +74,7 @@ impl Scratch {
         Self {
             leaves: Zeroizing::new(vec![Key::default(); TREE]),
             hash: HashScratch::new(),
-            pads: [0; 2].map(|_| Zeroizing::new(vec![0; HASHED])),
+            keys: [0; 2].map(|_| Zeroizing::new(vec![0; HASHED])),
             room: Zeroizing::new(vec![Key::default(); TREE / 2]),
             random: vec![Key::default(); CODE_BLOCKS],
             places: vec![0; ENCODED * LOCALITY],

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::{BLOCK, BaseReceiver, ExtensionKind, SenderPads, TreeHeight, base::send_from_seed, padded},
+    super::{BLOCK, BaseReceiver, ExtensionKind, SenderKeys, TreeHeight, base::send_from_seed, padded},
     parameters::{Parameters, USED_TREES},
     point::xor,
     *,
@@ -14,7 +14,7 @@ use crate::uniformity::assert_uniform;
 
 type Parties = (ExtensionReceiver, ExtensionSender);
 
-/// Two parties that have done the base transfers.
+/// Two parties that have done the base OTs.
 fn base(number: u64) -> Parties {
     let height = ExtensionKind::Silent.tree_height();
     let (base, first) = BaseReceiver::from_seed(height, &Seed::for_test(2 * number));
@@ -43,8 +43,8 @@ fn random_choices(number: u64, count: usize) -> Vec<u64> {
     (0..padded(count) / 64).map(|_| stream.next_u64()).collect()
 }
 
-/// Extends on both sides and checks every pad. Gives the message and the sender's pads.
-fn extend((receiver, sender): &Parties, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, SenderPads) {
+/// Extends on both sides and checks every key. Gives the message and the sender's keys.
+fn extend((receiver, sender): &Parties, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, SenderKeys) {
     let (message, received) = receiver.extend(first, count, choices);
     assert_eq!(message.len(), ExtensionKind::Silent.extension_len(count));
     let sent = sender.extend(first, count, &message).unwrap();
@@ -60,14 +60,14 @@ fn extend((receiver, sender): &Parties, first: u64, count: usize, choices: &[u64
 }
 
 #[test]
-fn pads_agree_for_every_batch_size() {
+fn keys_agree_for_every_batch_size() {
     for count in [0, 1, 127, 128, 129, 513, 1023, 1024, 1025, 5000, 40 * TREE] {
         extend(small(), 0, count, &random_choices(count as u64, count));
     }
 }
 
 #[test]
-fn pads_agree_for_constant_choices_from_any_block_on() {
+fn keys_agree_for_constant_choices_from_any_block_on() {
     for first in (0..2 * TREE as u64).step_by(BLOCK) {
         for word in [0, u64::MAX] {
             extend(small(), first, 600, &[word; 10]);
@@ -81,15 +81,15 @@ fn batches_in_any_order_are_pieces_of_one_batch() {
     let choices = random_choices(4, count);
     let (message, sent) = extend(small(), 1280, count, &choices);
     for (start, length) in [(12_800, 7200), (0, 128), (128, 384), (512, 12_288), (640, 1)] {
-        let (piece, pads) = extend(small(), 1280 + start as u64, length, &choices[start / 64..]);
+        let (piece, keys) = extend(small(), 1280 + start as u64, length, &choices[start / 64..]);
         assert_eq!(piece, message[start / 8..][..piece.len()]);
-        assert_eq!(pads.zero, sent.zero[start..start + length]);
-        assert_eq!(pads.one, sent.one[start..start + length]);
+        assert_eq!(keys.zero, sent.zero[start..start + length]);
+        assert_eq!(keys.one, sent.one[start..start + length]);
     }
 }
 
 #[test]
-fn pads_and_messages_do_not_depend_on_the_number_of_threads() {
+fn keys_and_messages_do_not_depend_on_the_number_of_threads() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -102,7 +102,7 @@ fn pads_and_messages_do_not_depend_on_the_number_of_threads() {
 
 /// The second main stage is fed by the first.
 #[test]
-fn pads_agree_across_stages() {
+fn keys_agree_across_stages() {
     let block = (USED_TREES * TREE) as u64;
     let (parties, _) = silent(6, block + 3000);
     let count = 5072;
@@ -143,7 +143,7 @@ fn no_more_transfers_than_prepared() {
 #[test]
 fn each_view_is_uniform_whatever_the_choices() {
     let count = 40 * TREE;
-    let bytes = |pads: &[u64]| pads.iter().flat_map(|pad| pad.to_le_bytes()).collect::<Vec<_>>();
+    let bytes = |keys: &[u64]| keys.iter().flat_map(|key| key.to_le_bytes()).collect::<Vec<_>>();
     for (number, choices) in
         [vec![0; count / 64], vec![u64::MAX; count / 64], random_choices(8, count)].iter().enumerate()
     {
@@ -162,7 +162,7 @@ fn each_view_is_uniform_whatever_the_choices() {
         let differences: Vec<u64> = sent.zero.iter().zip(&sent.one).map(|(zero, one)| zero ^ one).collect();
         assert_uniform("difference", bytes(&differences));
         let neighbours: Vec<u64> = sent.one.windows(2).map(|pair| pair[0] ^ pair[1]).collect();
-        assert_uniform("neighbouring pads", bytes(&neighbours));
+        assert_uniform("neighbouring keys", bytes(&neighbours));
     }
 }
 
@@ -210,9 +210,9 @@ fn messages_of_the_wrong_length_are_refused() {
     }
 }
 
-/// Nothing in the protocol shows the change; pads that agree are those that it does not reach.
+/// Nothing in the protocol shows the change; keys that agree are those that it does not reach.
 #[test]
-fn changed_messages_are_no_panic_and_give_other_pads() {
+fn changed_messages_are_no_panic_and_give_other_keys() {
     let (receiver, sender) = base(21);
     let (preparation, request) = SilentPreparation::from_seed(receiver, 4096, &Seed::for_test(21));
     let (sender, answer) = silent_answer(sender, 4096, &request).unwrap();
@@ -221,7 +221,7 @@ fn changed_messages_are_no_panic_and_give_other_pads() {
     let (message, received) = receiver.extend(0, 4096, &[0; 64]);
     let sent = sender.extend(0, 4096, &message).unwrap();
     let agreeing = sent.zero.iter().zip(&received.chosen).filter(|(sent, received)| sent == received).count();
-    assert!(agreeing < 100, "{agreeing} pads agree");
+    assert!(agreeing < 100, "{agreeing} keys agree");
     let sent = sender.extend(0, 4096, &noise[..512]).unwrap();
     assert_eq!(sent.zero.len(), 4096);
 }
@@ -243,13 +243,13 @@ fn each_side_can_be_shared_between_threads() {
     check::<ExtensionSender>();
 }
 
-/// The digest of a tree's corrections, its extension message and all its pads, for correlated strings that are easy to
+/// The digest of a tree's corrections, its extension message and all its keys, for correlated strings that are easy to
 /// make again.
 ///
 /// Expected value computed by another implementation (with OpenSSL's AES), string by string from the module's
 /// description.
 #[test]
-fn known_answers_from_correlated_strings_to_pads() {
+fn known_answers_from_correlated_strings_to_keys() {
     let parameters = Parameters::MAIN;
     let mut delta: Key = prefix(b"delta");
     delta[0] |= 1;
@@ -276,8 +276,8 @@ fn known_answers_from_correlated_strings_to_pads() {
     let (message, received) = receiver.extend(0, TREE, &choices);
     let sent = sender.extend(0, TREE, &message).unwrap();
     let mut digest = Sha256::new().chain_update(corrections.as_flattened()).chain_update(&message);
-    for pad in [&received.chosen, &sent.zero, &sent.one].into_iter().flatten() {
-        digest.update(pad.to_le_bytes());
+    for key in [&received.chosen, &sent.zero, &sent.one].into_iter().flatten() {
+        digest.update(key.to_le_bytes());
     }
     let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(digest, "202185dbaab033999e07580151ce9885318169229e2b3aa84c2caf62807b0969");

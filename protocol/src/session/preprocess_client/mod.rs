@@ -13,9 +13,9 @@ use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, Prep
 use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_client::ClientSession;
 use super::transfers::{self, Choosing, Preparing};
-use crate::he::{ClientBackend, ClientEngine, ParameterSet};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{Plan, Step};
+use crate::rlwe::{ClientBackend, ClientKeys, ParameterSet};
 use preparation::Preparation;
 
 /// Sessions of a batch that are started before the server's first answer. Each message of the server then starts another
@@ -48,7 +48,7 @@ pub struct ClientProgress {
 struct Context {
     plan: Arc<Plan>,
     layout: Arc<SessionLayout>,
-    engines: BTreeMap<ParameterSet, Box<dyn ClientEngine>>,
+    key_sets: BTreeMap<ParameterSet, Box<dyn ClientKeys>>,
     /// The transfers in which the client chooses. With the silent extension known after its preparation.
     receiver: Option<ExtensionReceiver>,
     /// The transfers in which the server chooses. Known after `Accept`.
@@ -85,21 +85,21 @@ impl PreprocessClient {
         observer.begins(Work::Encryption);
         plan.validate()?;
         transfers::check_sessions(&plan, sessions)?;
-        let mut engines = BTreeMap::new();
+        let mut key_sets = BTreeMap::new();
         for node in &plan.nodes {
             if let Step::Linear(linear) = &node.step
-                && !engines.contains_key(&linear.packing.parameters)
+                && !key_sets.contains_key(&linear.packing.parameters)
             {
-                engines.insert(linear.packing.parameters, backend.generate(linear.packing.parameters)?);
+                key_sets.insert(linear.packing.parameters, backend.generate(linear.packing.parameters)?);
             }
         }
-        let public_keys = engines.values().map(|engine| engine.public_key()).collect::<Result<_, _>>()?;
+        let public_keys = key_sets.values().map(|client_keys| client_keys.public_key()).collect::<Result<_, _>>()?;
         observer.begins(Work::Transfers);
         let (base, base_receiver) = BaseReceiver::start(plan.transfers.tree_height())?;
         let open = Open { model: model.to_string(), digest: plan.digest(), sessions, public_keys, base_receiver };
         let layout = Arc::new(SessionLayout::new(&plan));
         let in_flight = sessions_in_flight(&plan);
-        let context = Context { plan, layout, engines, receiver: None, sender: None, observer };
+        let context = Context { plan, layout, key_sets, receiver: None, sender: None, observer };
         let mut client = Self {
             context,
             sessions,
@@ -131,7 +131,7 @@ impl PreprocessClient {
         self.context.observer.begins(Work::Transfers);
         match response {
             PreprocessResponse::Accept(accept) => self.accept(accept, &mut progress.messages)?,
-            PreprocessResponse::Step(message) if message.kind == MessageKind::ServerPreparation => {
+            PreprocessResponse::Step(message) if message.kind == MessageKind::ServerSilentReply => {
                 self.prepare(message, &mut progress.messages)?;
             }
             PreprocessResponse::Step(message) => {
@@ -156,11 +156,11 @@ impl PreprocessClient {
         let base = self.base.take().ok_or(SessionError::Unexpected("a second Accept"))?;
         let kind = self.context.plan.transfers;
         let [client, server] = self.context.layout.transfers_of(self.sessions);
-        let (sender, answer) = transfers::serve(kind, server, base, &accept.base_sender, &accept.preparation)?;
+        let (sender, answer) = transfers::serve(kind, server, base, &accept.base_sender, &accept.silent_request)?;
         let Choosing { receiver, preparing, base_sender, request } =
             transfers::choose(kind, client, &accept.base_receiver)?;
-        messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender, preparation: request }));
-        messages.extend(split(0, 0, MessageKind::ClientPreparation, 0, answer).map(PreprocessRequest::Step));
+        messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender, silent_request: request }));
+        messages.extend(split(0, 0, MessageKind::ClientSilentReply, 0, answer).map(PreprocessRequest::Step));
         self.context.sender = Some(sender);
         self.context.receiver = receiver;
         self.preparing = preparing;
@@ -208,7 +208,7 @@ impl Context {
         self.receiver.as_ref().zip(self.sender.as_ref())
     }
 
-    fn engine(&self, linear: &crate::plan::LinearPlan) -> Result<&dyn ClientEngine, SessionError> {
-        self.engines.get(&linear.packing.parameters).map(|engine| &**engine).ok_or(SessionError::PublicKeys)
+    fn client_keys(&self, linear: &crate::plan::LinearStep) -> Result<&dyn ClientKeys, SessionError> {
+        self.key_sets.get(&linear.packing.parameters).map(|client_keys| &**client_keys).ok_or(SessionError::PublicKeys)
     }
 }

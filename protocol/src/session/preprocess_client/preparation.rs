@@ -112,7 +112,7 @@ impl Preparation {
         let shares = &self.shares;
         let encrypt = |(id, linear): &(NodeId, &_)| {
             let mask = shares[plan.nodes[*id].inputs[0]].as_ref().ok_or(SessionError::Model(*id))?;
-            Ok((*id, linear::client_encrypt(context.engine(linear)?, linear, mask)?))
+            Ok((*id, linear::client_encrypt(context.client_keys(linear)?, linear, mask)?))
         };
         if masks.is_empty() {
             return Ok(());
@@ -154,7 +154,7 @@ impl Preparation {
         match (std::mem::replace(&mut self.nodes[id], NodeState::Waiting), &context.plan.nodes[id].step) {
             (NodeState::LinearSent, Step::Linear(linear)) => {
                 context.observer.begins(Work::Encryption);
-                self.shares[id] = Some(linear::client_decrypt(context.engine(linear)?, linear, &data)?);
+                self.shares[id] = Some(linear::client_decrypt(context.client_keys(linear)?, linear, &data)?);
                 context.observer.begins(Work::Transfers);
                 self.nodes[id] = NodeState::Ready(None);
                 self.advance(context, messages)

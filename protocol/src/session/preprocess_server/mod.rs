@@ -15,9 +15,9 @@ use super::model::ServerModel;
 use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_server::ServerSession;
 use super::transfers::{self, Choosing, Preparing};
-use crate::he::{LinearRequest, ParameterSet, PreparedPublicKey};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::{Plan, Step};
+use crate::rlwe::{LinearRequest, ParameterSet, PreparedPublicKey};
 use crate::steps::linear;
 use preparation::Preparation;
 use uploads::{Upload, Uploads};
@@ -63,7 +63,7 @@ impl PreprocessServer {
     /// Answers the first message of a stream.
     ///
     /// # Errors
-    /// A digest that is not the model's, a bad count, unfit public keys or base transfers.
+    /// A digest that is not the model's, a bad count, unfit public keys or base OTs.
     pub fn open(model: Arc<dyn ServerModel>, open: Open) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
         Self::open_observed(model, open, Arc::new(Unobserved))
     }
@@ -103,7 +103,7 @@ impl PreprocessServer {
             uploads: Uploads::default(),
             in_flight,
         };
-        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver, preparation: request })]))
+        Ok((server, vec![PreprocessResponse::Accept(Accept { base_sender, base_receiver, silent_request: request })]))
     }
 
     /// Takes messages of the client, in order, and answers them all except uploads for linear steps. Of those it answers
@@ -123,7 +123,7 @@ impl PreprocessServer {
             match request {
                 PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
                 PreprocessRequest::OtSetup(setup) => self.set_up(&setup, &mut progress.messages)?,
-                PreprocessRequest::Step(message) if message.kind == MessageKind::ClientPreparation => {
+                PreprocessRequest::Step(message) if message.kind == MessageKind::ClientSilentReply => {
                     self.prepare(message, &mut progress.messages)?;
                 }
                 PreprocessRequest::Step(message) => {
@@ -159,9 +159,9 @@ impl PreprocessServer {
         let base = self.base.take().ok_or(SessionError::Unexpected("a second OtSetup"))?;
         let kind = self.context.model.plan().transfers;
         let [transfers, _] = self.context.layout.transfers_of(self.sessions);
-        let (sender, answer) = transfers::serve(kind, transfers, base, &setup.base_sender, &setup.preparation)?;
+        let (sender, answer) = transfers::serve(kind, transfers, base, &setup.base_sender, &setup.silent_request)?;
         self.context.sender = Some(sender);
-        messages.extend(split(0, 0, MessageKind::ServerPreparation, 0, answer).map(PreprocessResponse::Step));
+        messages.extend(split(0, 0, MessageKind::ServerSilentReply, 0, answer).map(PreprocessResponse::Step));
         self.begin(messages);
         Ok(())
     }

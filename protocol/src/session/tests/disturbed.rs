@@ -19,7 +19,7 @@ fn spoiled(message: &Message) -> Vec<Message> {
         change(&|message| message.round = u32::MAX),
         change(&|message| message.node += 1),
         change(&|message| message.node = usize::MAX),
-        change(&|message| message.kind = MessageKind::Opening),
+        change(&|message| message.kind = MessageKind::ServerOpening),
         change(&|message| message.kind = MessageKind::OutputShare),
     ]
 }

@@ -11,13 +11,13 @@ use std::sync::{Arc, LazyLock};
 use rand::{Rng, RngExt};
 
 use super::*;
-use crate::he::{NativeBackend, PreparedLinear, choose_packing};
 use crate::ot::ExtensionKind;
 use crate::plan::{
-    Axis, InputSpec, LinearPlan, LinearShape, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest,
+    Axis, InputSpec, LinearShape, LinearStep, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest,
     Shape, Step,
 };
 use crate::random::Seed;
+use crate::rlwe::{NativeBackend, PreparedLinear, choose_packing};
 use crate::share::Share;
 
 /// A small network with every kind of step: a residual square, a ReLU, a maximum pool, a sum pool, two fully connected
@@ -98,7 +98,7 @@ impl TestModel {
         let mut linear = |shape: LinearShape| {
             let weights: Vec<i16> = (0..shape.weight_count()).map(|_| stream.random_range(-64..=64)).collect();
             let bias = (0..shape.output.elements()).map(|_| stream.random_range(-1000i32..=1000) as u32).collect();
-            let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
+            let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
             let prepared = PreparedLinear::new(&plan, &weights).unwrap();
             (Step::Linear(plan), Some(Layer { shape, weights, bias, prepared }))
         };
@@ -110,10 +110,10 @@ impl TestModel {
         add(Step::Square { drop: 7 }, &[1], features, 6, 31, None);
         add(Step::ShiftLeft { amount: 4 }, &[2], features, 10, 31, None);
         add(Step::Add, &[1, 3], features, 10, 21, None);
-        add(Step::Relu { drop: 5, groups: vec![4, 4, 4, 3] }, &[4], features, 5, 16, None);
+        add(Step::Relu { drop: 5, digits: vec![4, 4, 4, 3] }, &[4], features, 5, 16, None);
         add(rows(-1), &[5], halved, 5, 16, None);
         add(rows(0), &[5], halved, 5, 16, None);
-        add(Step::Maximum { ignored: 1, groups: vec![3; 5] }, &[6, 7], halved, 5, 16, None);
+        add(Step::Maximum { ignored: 1, digits: vec![3; 5] }, &[6, 7], halved, 5, 16, None);
         add(pool, &[8], pooled, 5, 17, None);
         add(Step::Offset, &[9], pooled, 5, 17, None);
         add(Step::Reshape, &[10], Shape::vector(27), 5, 17, None);

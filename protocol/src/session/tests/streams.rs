@@ -23,7 +23,7 @@ fn request_bytes(request: &PreprocessRequest) -> usize {
             let keys = open.public_keys.iter().map(|key| key.seed.len() + 8 * key.body.len());
             keys.sum::<usize>() + open.base_receiver.len()
         }
-        PreprocessRequest::OtSetup(setup) => setup.base_sender.len() + setup.preparation.len(),
+        PreprocessRequest::OtSetup(setup) => setup.base_sender.len() + setup.silent_request.len(),
         PreprocessRequest::Step(message) => message.data.len(),
     }
 }
@@ -31,7 +31,7 @@ fn request_bytes(request: &PreprocessRequest) -> usize {
 fn response_bytes(response: &PreprocessResponse) -> usize {
     match response {
         PreprocessResponse::Accept(accept) => {
-            accept.base_sender.len() + accept.base_receiver.len() + accept.preparation.len()
+            accept.base_sender.len() + accept.base_receiver.len() + accept.silent_request.len()
         }
         PreprocessResponse::Step(message) => message.data.len(),
         PreprocessResponse::Prepared(_) => 0,
@@ -64,7 +64,7 @@ fn observers_are_told_each_kind_of_work() {
     let plan = MODEL.plan.clone();
     let (mut client, requests) =
         PreprocessClient::start_observed(plan, "test", 1, &NativeBackend, client_diary.clone()).unwrap();
-    // Keys, base transfers, masks.
+    // Keys, base OTs, masks.
     assert_eq!(client_diary.read(), [Encryption, Transfers, Encryption, Transfers]);
     let mut queue: VecDeque<PreprocessRequest> = requests.into();
     let Some(PreprocessRequest::Open(open)) = queue.pop_front() else { panic!("Open comes first") };

@@ -36,9 +36,9 @@ fn assert_bytes_are_as_predicted(model: &Arc<TestModel>) {
                 set_up_sent += (keys + open.base_receiver.len()) as u64;
             }
             PreprocessRequest::OtSetup(setup) => {
-                set_up_sent += (setup.base_sender.len() + setup.preparation.len()) as u64;
+                set_up_sent += (setup.base_sender.len() + setup.silent_request.len()) as u64;
             }
-            PreprocessRequest::Step(message) if message.kind == MessageKind::ClientPreparation => {
+            PreprocessRequest::Step(message) if message.kind == MessageKind::ClientSilentReply => {
                 set_up_sent += data(message);
             }
             PreprocessRequest::Step(message) => sent += data(message),
@@ -48,10 +48,10 @@ fn assert_bytes_are_as_predicted(model: &Arc<TestModel>) {
     for response in &transcript.responses {
         match response {
             PreprocessResponse::Accept(accept) => {
-                let Accept { base_sender, base_receiver, preparation } = accept;
-                set_up_received += (base_receiver.len() + base_sender.len() + preparation.len()) as u64;
+                let Accept { base_sender, base_receiver, silent_request } = accept;
+                set_up_received += (base_receiver.len() + base_sender.len() + silent_request.len()) as u64;
             }
-            PreprocessResponse::Step(message) if message.kind == MessageKind::ServerPreparation => {
+            PreprocessResponse::Step(message) if message.kind == MessageKind::ServerSilentReply => {
                 set_up_received += data(message);
             }
             PreprocessResponse::Step(message) => received += data(message),
@@ -67,7 +67,7 @@ fn assert_bytes_are_as_predicted(model: &Arc<TestModel>) {
         sent.iter().map(|request| if let OnlineRequest::Step(message) = request { data(message) } else { 0 }).sum();
     let received: u64 = received.iter().map(|OnlineResponse::Step(message)| data(message)).sum();
     assert_eq!((sent, received), (prediction.online.bytes_sent, prediction.online.bytes_received));
-    // Square, ReLU, maximum (three, for five groups), truncation, output.
+    // Square, ReLU, maximum (three, for five digits), truncation, output.
     assert_eq!(prediction.online.round_trips, 1 + 2 + 3 + 1 + 1);
 }
 

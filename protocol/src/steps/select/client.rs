@@ -7,7 +7,7 @@ use super::product::Selector;
 use super::tables::{self, CHUNK, SERIAL};
 use super::tree::{Node, Triples};
 use crate::bits::{packed_len, unpack};
-use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, SenderPads};
+use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, SenderKeys};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ClientBitProduct;
@@ -63,16 +63,16 @@ impl SelectClient {
         message.resize(own_rows + layout.leaf_corrections_len(), 0);
         let mut tables = Wiped::from(vec![0; layout.tables_len()]);
         let transfers = (sender, first_server_transfer, rows);
-        let (pads, first) = share_tables(&layout, share, transfers, &mut message[own_rows..], &mut tables)?;
+        let (keys, first) = share_tables(&layout, share, transfers, &mut message[own_rows..], &mut tables)?;
 
-        let selector = selector.complete(&pads, first + joined);
+        let selector = selector.complete(&keys, first + joined);
         let wrap = layout.has_wrap().then(|| {
             let wrapped = first + joined + elements;
-            let pads = SenderPads { zero: pads.zero[wrapped..].to_vec(), one: pads.one[wrapped..].to_vec() };
+            let keys = SenderKeys { zero: keys.zero[wrapped..].to_vec(), one: keys.one[wrapped..].to_vec() };
             let positive = Share(share.iter().map(|own| 1 - (own >> 31)).collect());
-            ClientBitProduct::prepare(positive, &pads, layout.ignored, &mut message)
+            ClientBitProduct::prepare(positive, &keys, layout.ignored, &mut message)
         });
-        let triples = triples.complete(&pads, first);
+        let triples = triples.complete(&keys, first);
         let tops = (0..elements.div_ceil(BLOCK))
             .map(|block| planes::gather(&share[planes::range(0, block, elements)], layout.bits - 1));
         let addend = next_mask.iter().enumerate().map(|(index, mask)| {
@@ -109,14 +109,14 @@ impl SelectClient {
     /// Looks the server's masked windows up, and adds the wrap-around term to the values.
     fn begin(&mut self, theirs: &mut &[u8]) {
         let layout = &self.evaluation.layout;
-        let (elements, groups, window) = (layout.elements, layout.groups.len(), layout.window());
+        let (elements, digits, window) = (layout.elements, layout.digits.len(), layout.window());
         let masked = planes::take_bytes(theirs, layout.leaf_opening_len());
-        let mut nodes = Zeroizing::new(vec![Node::default(); groups * elements.div_ceil(BLOCK)]);
+        let mut nodes = Zeroizing::new(vec![Node::default(); digits * elements.div_ceil(BLOCK)]);
         if elements <= SERIAL {
             tables::look_up(layout, &self.tables, unpack(masked, elements, window), &mut nodes);
         } else {
             nodes
-                .par_chunks_mut(groups * CHUNK / BLOCK)
+                .par_chunks_mut(digits * CHUNK / BLOCK)
                 .zip(self.tables.par_chunks(CHUNK / 8 * layout.table_bits()))
                 .zip(masked.par_chunks(packed_len(CHUNK, window)))
                 .enumerate()
@@ -140,7 +140,7 @@ impl SelectClient {
     }
 }
 
-/// The leaves' half of [`SelectClient::prepare`]: writes corrections and shares of the tables. Gives the pads of the
+/// The leaves' half of [`SelectClient::prepare`]: writes corrections and shares of the tables. Gives the keys of the
 /// transfers that follow the leaves', from the returned position on.
 fn share_tables(
     layout: &SelectLayout,
@@ -148,7 +148,7 @@ fn share_tables(
     (sender, first_transfer, rows): (&ExtensionSender, u64, &[u8]),
     corrections: &mut [u8],
     tables: &mut [u8],
-) -> Result<(SenderPads, usize), OtError> {
+) -> Result<(SenderKeys, usize), OtError> {
     let transfers = CHUNK * layout.window() as usize;
     let whole = layout.elements / CHUNK;
     let (chunk_rows, rest_rows) = rows.split_at(layout.kind.extension_len(whole * transfers));
@@ -161,14 +161,14 @@ fn share_tables(
         .zip(chunk_tables.par_chunks_mut(CHUNK / 8 * layout.table_bits()))
         .enumerate()
         .try_for_each(|(chunk, (((rows, share), corrections), tables))| {
-            let pads = sender.extend(first_transfer + (chunk * transfers) as u64, transfers, rows)?;
-            tables::send_tables(layout, share, (&pads.zero, &pads.one), corrections, tables);
+            let keys = sender.extend(first_transfer + (chunk * transfers) as u64, transfers, rows)?;
+            tables::send_tables(layout, share, (&keys.zero, &keys.one), corrections, tables);
             Ok::<(), OtError>(())
         })?;
     let done = whole * transfers;
-    let pads = sender.extend(first_transfer + done as u64, layout.server_transfers() - done, rest_rows)?;
+    let keys = sender.extend(first_transfer + done as u64, layout.server_transfers() - done, rest_rows)?;
     let rest = layout.leaf_transfers() - done;
-    let leaf_pads = (&pads.zero[..rest], &pads.one[..rest]);
-    tables::send_tables(layout, &share[whole * CHUNK..], leaf_pads, rest_corrections, rest_tables);
-    Ok((pads, rest))
+    let leaf_keys = (&keys.zero[..rest], &keys.one[..rest]);
+    tables::send_tables(layout, &share[whole * CHUNK..], leaf_keys, rest_corrections, rest_tables);
+    Ok((keys, rest))
 }

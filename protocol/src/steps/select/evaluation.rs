@@ -49,7 +49,7 @@ impl Evaluation {
         if level == self.layout.levels() + 1 {
             self.selector.open(&self.choice(), &self.values, out);
         } else if (1..=self.layout.levels()).contains(&level) {
-            let blocks = self.nodes.chunks(self.layout.groups.len()).zip(self.triples.chunks(self.layout.joins()));
+            let blocks = self.nodes.chunks(self.layout.digits.len()).zip(self.triples.chunks(self.layout.joins()));
             for (block, (nodes, triples)) in blocks.enumerate() {
                 let count = planes::count(block, self.layout.elements);
                 tree::open(&self.layout, level, nodes, triples, count, out);
@@ -63,7 +63,7 @@ impl Evaluation {
             self.selected = self.selector.close(&self.choice(), &self.values, theirs);
         } else if (1..=self.layout.levels()).contains(&level) {
             let joins = self.layout.joins();
-            let blocks = self.nodes.chunks_mut(self.layout.groups.len()).zip(self.triples.chunks(joins));
+            let blocks = self.nodes.chunks_mut(self.layout.digits.len()).zip(self.triples.chunks(joins));
             for (block, (nodes, triples)) in blocks.enumerate() {
                 let count = planes::count(block, self.layout.elements);
                 tree::close(&self.layout, level, self.leads, nodes, triples, count, theirs);
@@ -73,7 +73,7 @@ impl Evaluation {
 
     /// The shares of `d`, in blocks: the top bits with the carry.
     fn choice(&self) -> Zeroizing<Vec<u64>> {
-        let carries = self.nodes.chunks(self.layout.groups.len()).map(|nodes| nodes[0].generate);
+        let carries = self.nodes.chunks(self.layout.digits.len()).map(|nodes| nodes[0].generate);
         Zeroizing::new(carries.zip(self.tops.iter()).map(|(carry, top)| carry ^ top).collect())
     }
 

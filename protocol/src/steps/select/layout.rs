@@ -1,13 +1,13 @@
-//! Sizes of the step's messages, and the cut of the window into groups.
+//! Sizes of the step's messages, and the cut of the window into digits.
 
 use crate::bits::packed_len;
 use crate::ot::ExtensionKind;
 use crate::plan::{Node, Plan, Step};
 
-/// Most groups of a comparison: as many as three round trips can combine.
-pub const MAX_GROUPS: usize = 16;
-/// Bits of a group at most: a table of `2^6` bits is one machine word and uses up a transfer's pad.
-pub const MAX_GROUP_BITS: u32 = 6;
+/// Most digits of a comparison: as many as three round trips can combine.
+pub const MAX_DIGITS: usize = 16;
+/// Bits of a digit at most: a table of `2^6` bits is one machine word and uses up a transfer's key.
+pub const MAX_DIGIT_BITS: u32 = 6;
 
 /// Bits of extension rows for each transfer, for comparing costs: those of SoftSpokenOT with its default height.
 const TRANSFER_BITS: u32 = 22;
@@ -32,9 +32,9 @@ pub struct SelectLayout {
     pub ignored: u32,
     /// What becomes of the ignored bits.
     pub selection: Selection,
-    /// Widths of the groups that the window of `bits - 1 - ignored` bits is cut into, lowest first: 1 to 16 groups of 1
-    /// to 6 bits. See [`group_widths`].
-    pub groups: Vec<u32>,
+    /// Widths of the digits that the window of `bits - 1 - ignored` bits is cut into, lowest first: 1 to 16 digits of 1
+    /// to 6 bits. See [`digit_widths`].
+    pub digits: Vec<u32>,
     /// How the transfers are made.
     pub kind: ExtensionKind,
 }
@@ -45,14 +45,14 @@ impl SelectLayout {
         let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
         let (elements, kind) = (node.shape.elements(), plan.transfers);
         Some(match &node.step {
-            Step::Relu { drop, groups } => {
+            Step::Relu { drop, digits } => {
                 let selection = Selection::Truncated;
-                Self { elements, bits, ignored: *drop, selection, groups: groups.clone(), kind }
+                Self { elements, bits, ignored: *drop, selection, digits: digits.clone(), kind }
             }
             // A difference has one bit more than its terms.
-            Step::Maximum { ignored, groups } => {
+            Step::Maximum { ignored, digits } => {
                 let selection = Selection::Whole;
-                Self { elements, bits: bits + 1, ignored: *ignored, selection, groups: groups.clone(), kind }
+                Self { elements, bits: bits + 1, ignored: *ignored, selection, digits: digits.clone(), kind }
             }
             _ => return None,
         })
@@ -60,7 +60,7 @@ impl SelectLayout {
 
     /// Bits of each share that are compared.
     pub(super) fn window(&self) -> u32 {
-        self.groups.iter().sum()
+        self.digits.iter().sum()
     }
 
     /// Whether the ignored bits are dropped, which takes the product of the shares' top bits.
@@ -76,35 +76,35 @@ impl SelectLayout {
         }
     }
 
-    /// Levels of the tree that combines the groups.
+    /// Levels of the tree that combines the digits.
     pub(super) fn levels(&self) -> u32 {
-        self.groups.len().next_power_of_two().trailing_zeros()
+        self.digits.len().next_power_of_two().trailing_zeros()
     }
 
     /// Nodes that go into `level` of the tree, 1 to [`levels`](Self::levels).
     pub(super) fn nodes(&self, level: u32) -> usize {
-        self.groups.len().div_ceil(1 << (level - 1))
+        self.digits.len().div_ceil(1 << (level - 1))
     }
 
     /// Joins of two nodes in the whole tree.
     pub(super) fn joins(&self) -> usize {
-        self.groups.len() - 1
+        self.digits.len() - 1
     }
 
     /// Bits of an element's leaf tables, for one party.
     pub(super) fn table_bits(&self) -> usize {
-        self.group_bits(|width| 2 << width)
+        self.digit_bits(|width| 2 << width)
     }
 
     /// Bits of an element's leaf corrections.
     pub(super) fn correction_bits(&self) -> usize {
-        self.group_bits(|width| (width as usize) << width)
+        self.digit_bits(|width| (width as usize) << width)
     }
 
-    /// Sum over the groups, of which the lowest has only one of the two tables.
-    fn group_bits(&self, both: impl Fn(u32) -> usize) -> usize {
-        let lowest = self.groups.first().map_or(0, |width| both(*width) / 2);
-        lowest + self.groups.iter().skip(1).map(|width| both(*width)).sum::<usize>()
+    /// Sum over the digits, of which the lowest has only one of the two tables.
+    fn digit_bits(&self, both: impl Fn(u32) -> usize) -> usize {
+        let lowest = self.digits.first().map_or(0, |width| both(*width) / 2);
+        lowest + self.digits.iter().skip(1).map(|width| both(*width)).sum::<usize>()
     }
 
     /// Transfers that belong to the leaves; they come first.
@@ -194,34 +194,34 @@ impl SelectLayout {
         if self.bits > 31 {
             return Err("only values of at most 31 bits can be compared");
         }
-        let fits = (1..=MAX_GROUPS).contains(&self.groups.len())
-            && self.groups.iter().all(|width| (1..=MAX_GROUP_BITS).contains(width));
+        let fits = (1..=MAX_DIGITS).contains(&self.digits.len())
+            && self.digits.iter().all(|width| (1..=MAX_DIGIT_BITS).contains(width));
         if !fits {
-            return Err("there must be 1 to 16 groups of 1 to 6 bits");
+            return Err("there must be 1 to 16 digits of 1 to 6 bits");
         }
         if self.window() + self.ignored + 1 != self.bits {
-            return Err("the groups do not make up the compared bits");
+            return Err("the digits do not make up the compared bits");
         }
         Ok(())
     }
 }
 
-/// Widths of the groups, lowest first, that cost the fewest bytes of preprocessing within `rounds` round trips (2 or 3;
+/// Widths of the digits, lowest first, that cost the fewest bytes of preprocessing within `rounds` round trips (2 or 3;
 /// 3 is used where 2 cannot hold the window, of 1 to 30 bits).
-pub fn group_widths(window: u32, rounds: u32) -> Vec<u32> {
+pub fn digit_widths(window: u32, rounds: u32) -> Vec<u32> {
     let fits = |rounds| if rounds < 3 { 4 } else { 16 };
-    let most = if window > fits(rounds) * MAX_GROUP_BITS { fits(3) } else { fits(rounds) };
-    // Costs grow faster than widths, so that equal widths are best, but for the lowest group, which costs half.
-    let cuts = (1..=most.min(window)).flat_map(|groups| {
-        (1..=MAX_GROUP_BITS.min(window)).filter_map(move |lowest| {
-            let (rest, others) = (window - lowest, groups - 1);
+    let most = if window > fits(rounds) * MAX_DIGIT_BITS { fits(3) } else { fits(rounds) };
+    // Costs grow faster than widths, so that equal widths are best, but for the lowest digit, which costs half.
+    let cuts = (1..=most.min(window)).flat_map(|digits| {
+        (1..=MAX_DIGIT_BITS.min(window)).filter_map(move |lowest| {
+            let (rest, others) = (window - lowest, digits - 1);
             if others == 0 {
                 return (rest == 0).then(|| vec![lowest]);
             }
             let (width, wider) = (rest / others, rest % others);
             let mut widths = vec![lowest];
             widths.extend((0..others).map(|index| width + u32::from(index < wider)));
-            (width > 0 && widths.iter().all(|width| *width <= MAX_GROUP_BITS)).then_some(widths)
+            (width > 0 && widths.iter().all(|width| *width <= MAX_DIGIT_BITS)).then_some(widths)
         })
     });
     let cost = |widths: &Vec<u32>| {

@@ -15,11 +15,11 @@
 //! The server adds `2^f - 1` to its share: `v' = v + 2^f - 1`. Then `(u >> f) + (v' >> f)` is `y / 2^f` rounded up or
 //! down, and no other integer, for what is lost of both shares is between 0 and `2 (2^f - 1)`. Its sign is
 //! `u_t + v'_t + carry` over GF(2), where `carry` goes out of adding the *window* of both shares: bits `f` to `t - 1`,
-//! `w = t - f` of them. The window is cut into *groups*, numbered from the lowest, and
+//! `w = t - f` of them. The window is cut into *digits*, numbered from the lowest, and
 //!
-//! - each group's bits give shares of *generate* `G` (its sum overflows) and *propagate* `P` (its sum is all ones): the
+//! - each digit's bits give shares of *generate* `G` (its sum overflows) and *propagate* `P` (its sum is all ones): the
 //!   *leaves*, which take only bits that the server sends;
-//! - a tree of `L = ceil(log2(groups))` levels combines neighbours,
+//! - a tree of `L = ceil(log2(digits))` levels combines neighbours,
 //!   `(G, P)_high o (G, P)_low = (G_high + P_high G_low, P_high P_low)`. Level `l` joins nodes `0, 1`, nodes `2, 3` and
 //!   so on, and an odd last one passes through. The lowest node has no `P`: nothing comes from below.
 //!
@@ -28,7 +28,7 @@
 //!
 //! # Transfers
 //!
-//! With `n` elements (number `i`), `g` groups, and numbers relative to the step's first transfer of the direction:
+//! With `n` elements (number `i`), `g` digits, and numbers relative to the step's first transfer of the direction:
 //!
 //! | server chooses | number | | client chooses | number |
 //! |---|---|---|---|---|
@@ -38,17 +38,17 @@
 //! | wrap-around (`Truncated`, `f > 0`) | `n (w + g) + i` | | | |
 //!
 //! Joins are numbered level by level, from the lowest nodes up: `g - 1` of them. All choices are random. `x_0`, `x_1`
-//! are a transfer's pads, `c` is its choice.
+//! are a transfer's keys, `c` is its choice.
 //!
-//! **Leaves.** For a group of `k` bits, in which the client's are the number `a`, the tables over the server's `x` are
+//! **Leaves.** For a digit of `k` bits, in which the client's are the number `a`, the tables over the server's `x` are
 //! `G[x] = [a + x >= 2^k]` and `P[x] = [a + x = 2^k - 1]`: `2^k` bits each, bit `x` being entry `x`. The parties share
-//! both tables with positions permuted by the group's choices `beta` (a number of `k` bits), `T'[x] = T[x ^ beta]`, and
-//! the lowest group does so without `P`. The client begins with `C = T`, the server with `S = 0`. For each bit `j` of
-//! the group, lowest first, with that bit's transfer:
+//! both tables with positions permuted by the digit's choices `beta` (a number of `k` bits), `T'[x] = T[x ^ beta]`, and
+//! the lowest digit does so without `P`. The client begins with `C = T`, the server with `S = 0`. For each bit `j` of
+//! the digit, lowest first, with that bit's transfer:
 //!
 //! - `D` is `C[x] + C[x ^ 2^j]` at positions `x` whose bit `j` is 0, in order, without gaps: `2^(k-1)` bits, those of
-//!   `P` behind those of `G`. The client sends `kappa = D + x_0 + x_1` (the low `2^k` bits of the pads, `2^(k-1)` in
-//!   the lowest group).
+//!   `P` behind those of `G`. The client sends `kappa = D + x_0 + x_1` (the low `2^k` bits of the keys, `2^(k-1)` in
+//!   the lowest digit).
 //! - The client adds `x_0`, spread to the positions of `D`, to both entries `x` and `x ^ 2^j`.
 //! - The server exchanges entries `x` and `x ^ 2^j` of `S` if `beta_j = 1`, then adds `x_c + beta_j kappa` in the same
 //!   way.
@@ -82,7 +82,7 @@
 //! online         message 0, from the server, then in turns; the last is the client's
 //! ```
 //!
-//! - *Leaf corrections*: for each element, each group, each bit of it: `kappa`. Packed without gaps ([`crate::bits`]).
+//! - *Leaf corrections*: for each element, each digit, each bit of it: `kappa`. Packed without gaps ([`crate::bits`]).
 //! - *Wrap corrections*: `f` bits for each element, packed.
 //! - *Online message `m`* has what its sender opens in levels `m` and `m + 1`, as far as these exist: levels 1 to `L`
 //!   are the tree's and level `L + 1` is the selection. Message 0 begins with the masked windows, `w` bits for each
@@ -94,11 +94,11 @@
 //! - *Selection*: `e`, 1 bit for each element, packed, then `kappa`, 4 bytes for each.
 //!
 //! Whatever is packed begins at a byte, and bits that fill the last byte are zero. `L = 0` takes one round trip,
-//! `L <= 2` (4 groups) two, `L <= 4` (16 groups) three; with `L = 1` or `3`, the last message is the result alone.
+//! `L <= 2` (4 digits) two, `L <= 4` (16 digits) three; with `L = 1` or `3`, the last message is the result alone.
 //!
 //! # What is seen
 //!
-//! All that a party receives is masked by pads or choices of its peer that are used for this only, so that it is
+//! All that a party receives is masked by keys or choices of its peer that are used for this only, so that it is
 //! uniform and independent of the values, given all that the party has itself.
 
 mod client;
@@ -113,5 +113,5 @@ mod tests;
 mod tree;
 
 pub use client::SelectClient;
-pub use layout::{MAX_GROUP_BITS, MAX_GROUPS, SelectLayout, Selection, group_widths};
+pub use layout::{MAX_DIGIT_BITS, MAX_DIGITS, SelectLayout, Selection, digit_widths};
 pub use server::{SelectProgress, SelectServer, SelectServerPending};

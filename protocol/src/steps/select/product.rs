@@ -5,7 +5,7 @@
 //! the other (section 5 of the specification).
 
 use super::planes::{self, BLOCK};
-use crate::ot::SenderPads;
+use crate::ot::SenderKeys;
 use crate::share::Share;
 use zeroize::Zeroizing;
 
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 pub(super) struct Selector {
     /// Its random choice bits, in blocks.
     choices: Zeroizing<Vec<u64>>,
-    /// Its pad where it chose.
+    /// Its key where it chose.
     chosen: Share,
     /// The other transfer's `x_0`, and `x_1 - x_0`.
     zero: Share,
@@ -22,29 +22,29 @@ pub(super) struct Selector {
 
 impl Selector {
     /// Begins with the transfers in which this party chose. `choices` start at `first`.
-    pub(super) fn from_chosen(choices: &[u64], first: usize, pads: &[u64]) -> Self {
-        let choices = (0..pads.len().div_ceil(BLOCK)).map(|block| {
-            let range = planes::range(first, block, pads.len());
+    pub(super) fn from_chosen(choices: &[u64], first: usize, keys: &[u64]) -> Self {
+        let choices = (0..keys.len().div_ceil(BLOCK)).map(|block| {
+            let range = planes::range(first, block, keys.len());
             planes::read(choices, range.start, range.len())
         });
         Self {
             choices: Zeroizing::new(choices.collect()),
-            chosen: Share(pads.iter().map(|pad| *pad as u32).collect()),
+            chosen: Share(keys.iter().map(|key| *key as u32).collect()),
             zero: Share::default(),
             difference: Share::default(),
         }
     }
 
     /// Completes it with the transfers in which the other party chose.
-    pub(super) fn complete(mut self, pads: &SenderPads, first: usize) -> Self {
+    pub(super) fn complete(mut self, keys: &SenderKeys, first: usize) -> Self {
         let range = first..first + self.chosen.len();
-        let (zero, one) = (&pads.zero[range.clone()], &pads.one[range]);
-        self.zero = Share(zero.iter().map(|pad| *pad as u32).collect());
+        let (zero, one) = (&keys.zero[range.clone()], &keys.one[range]);
+        self.zero = Share(zero.iter().map(|key| *key as u32).collect());
         self.difference = Share(zero.iter().zip(one).map(|(zero, one)| one.wrapping_sub(*zero) as u32).collect());
         self
     }
 
-    /// Appends what this party opens: `d` masked by its choices, then `D` masked by the difference of the pads. `bits`
+    /// Appends what this party opens: `d` masked by its choices, then `D` masked by the difference of the keys. `bits`
     /// are its shares of `d`, in blocks.
     pub(super) fn open(&self, bits: &[u64], values: &[u32], out: &mut Vec<u8>) {
         for (block, (bits, choices)) in bits.iter().zip(self.choices.iter()).enumerate() {

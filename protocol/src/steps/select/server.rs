@@ -7,7 +7,7 @@ use super::product::Selector;
 use super::tables::{self, CHUNK, SERIAL};
 use super::tree::{Node, Triples};
 use crate::bits::{BitReader, BitWriter, packed_len};
-use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverPads};
+use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ServerBitProduct;
@@ -21,12 +21,12 @@ pub struct SelectServerPending {
     layout: SelectLayout,
     /// Random masks of the windows, packed.
     masks: Wiped<u8>,
-    /// As much of the leaves' pads as there will be corrections.
-    leaf_pads: Wiped<u8>,
+    /// As much of the leaves' keys as there will be corrections.
+    leaf_keys: Wiped<u8>,
     triples: Triples,
     selector: Selector,
-    /// Choices and pads of the wrap-around product.
-    wrap: Option<(Zeroizing<Vec<u64>>, ReceiverPads)>,
+    /// Choices and keys of the wrap-around product.
+    wrap: Option<(Zeroizing<Vec<u64>>, ReceiverKeys)>,
 }
 
 impl SelectServerPending {
@@ -42,9 +42,9 @@ impl SelectServerPending {
         let elements = layout.elements;
         let choices = random_bits(seed, layout.server_transfers());
         let mut rows = vec![0; layout.server_correlations_len()];
-        let mut leaf_pads = Wiped::from(vec![0; layout.leaf_corrections_len()]);
+        let mut leaf_keys = Wiped::from(vec![0; layout.leaf_corrections_len()]);
         let transfers = (receiver, first_server_transfer, choices.as_slice());
-        let (pads, rest) = choose_masks(&layout, transfers, &mut rows, &mut leaf_pads);
+        let (keys, rest) = choose_masks(&layout, transfers, &mut rows, &mut leaf_keys);
 
         let bits = |first: usize, count: usize| {
             (0..count.div_ceil(BLOCK)).map(move |block| (first + block * BLOCK, planes::count(block, count)))
@@ -58,16 +58,16 @@ impl SelectServerPending {
         room.extend(masks);
         let masks = Wiped::from(room);
         let joined = layout.leaf_transfers() + elements * layout.joins();
-        let (join_pads, rest) = pads.chosen[rest..].split_at(elements * layout.joins());
-        let (selector_pads, wrap_pads) = rest.split_at(elements);
-        let triples = Triples::from_chosen(&layout, &choices, layout.leaf_transfers(), join_pads);
-        let selector = Selector::from_chosen(&choices, joined, selector_pads);
+        let (join_keys, rest) = keys.chosen[rest..].split_at(elements * layout.joins());
+        let (selector_keys, wrap_keys) = rest.split_at(elements);
+        let triples = Triples::from_chosen(&layout, &choices, layout.leaf_transfers(), join_keys);
+        let selector = Selector::from_chosen(&choices, joined, selector_keys);
         let wrap = layout.has_wrap().then(|| {
             let choices =
                 bits(joined + elements, elements).map(|(first, count)| planes::read(&choices, first, count)).collect();
-            (Zeroizing::new(choices), ReceiverPads { chosen: wrap_pads.to_vec() })
+            (Zeroizing::new(choices), ReceiverKeys { chosen: wrap_keys.to_vec() })
         });
-        (Self { layout, masks, leaf_pads, triples, selector, wrap }, rows)
+        (Self { layout, masks, leaf_keys, triples, selector, wrap }, rows)
     }
 
     /// Takes the client's extension rows and corrections. The client chooses in the transfers from
@@ -81,62 +81,62 @@ impl SelectServerPending {
         first_client_transfer: u64,
         corrections: &[u8],
     ) -> Result<SelectServer, OtError> {
-        let Self { layout, masks, leaf_pads, triples, selector, wrap } = self;
+        let Self { layout, masks, leaf_keys, triples, selector, wrap } = self;
         OtError::check_length("message of corrections", layout.client_corrections_len(), corrections)?;
         let (rows, corrections) = corrections.split_at(layout.kind.extension_len(layout.client_transfers()));
         let (leaf_corrections, wrap_corrections) = corrections.split_at(layout.leaf_corrections_len());
-        let pads = sender.extend(first_client_transfer, layout.client_transfers(), rows)?;
-        let triples = triples.complete(&pads, 0);
-        let selector = selector.complete(&pads, layout.elements * layout.joins());
+        let keys = sender.extend(first_client_transfer, layout.client_transfers(), rows)?;
+        let triples = triples.complete(&keys, 0);
+        let selector = selector.complete(&keys, layout.elements * layout.joins());
 
         let mut tables = Wiped::from(vec![0; layout.tables_len()]);
         let correction_chunk = CHUNK / 8 * layout.correction_bits();
         tables
             .par_chunks_mut(CHUNK / 8 * layout.table_bits())
-            .zip(leaf_pads.par_chunks(correction_chunk))
+            .zip(leaf_keys.par_chunks(correction_chunk))
             .zip(leaf_corrections.par_chunks(correction_chunk))
             .zip(masks.par_chunks(packed_len(CHUNK, layout.window())))
             .enumerate()
-            .for_each(|(chunk, (((tables, pads), corrections), masks))| {
+            .for_each(|(chunk, (((tables, keys), corrections), masks))| {
                 let elements = CHUNK.min(layout.elements - chunk * CHUNK);
-                tables::receive_tables(&layout, pads, masks, corrections, elements, tables);
+                tables::receive_tables(&layout, keys, masks, corrections, elements, tables);
             });
         let wrap =
-            wrap.map(|(choices, pads)| ServerBitProduct::prepare(&choices, &pads, layout.ignored, wrap_corrections));
+            wrap.map(|(choices, keys)| ServerBitProduct::prepare(&choices, &keys, layout.ignored, wrap_corrections));
         let evaluation = Evaluation::new(layout, false, triples, selector);
         Ok(SelectServer { evaluation, tables, masks, wrap, addend: None })
     }
 }
 
-/// Extends by the server's choices: writes the rows, and the trimmed pads of the leaves. Gives the pads of the
+/// Extends by the server's choices: writes the rows, and the trimmed keys of the leaves. Gives the keys of the
 /// transfers that follow the leaves', from the returned position on.
 fn choose_masks(
     layout: &SelectLayout,
     (receiver, first_transfer, choices): (&ExtensionReceiver, u64, &[u64]),
     rows: &mut [u8],
-    leaf_pads: &mut [u8],
-) -> (ReceiverPads, usize) {
+    leaf_keys: &mut [u8],
+) -> (ReceiverKeys, usize) {
     let transfers = CHUNK * layout.window() as usize;
     let whole = layout.elements / CHUNK;
     let done = whole * transfers;
     let (chunk_rows, rest_rows) = rows.split_at_mut(layout.kind.extension_len(done));
-    let (chunk_pads, rest_pads) = leaf_pads.split_at_mut(whole * CHUNK / 8 * layout.correction_bits());
+    let (chunk_keys, rest_keys) = leaf_keys.split_at_mut(whole * CHUNK / 8 * layout.correction_bits());
     chunk_rows
         .par_chunks_mut(layout.kind.extension_len(transfers))
         .zip(choices.par_chunks(transfers / 64))
-        .zip(chunk_pads.par_chunks_mut(CHUNK / 8 * layout.correction_bits()))
+        .zip(chunk_keys.par_chunks_mut(CHUNK / 8 * layout.correction_bits()))
         .enumerate()
         .for_each(|(chunk, ((rows, choices), trimmed))| {
-            let (message, pads) = receiver.extend(first_transfer + (chunk * transfers) as u64, transfers, choices);
+            let (message, keys) = receiver.extend(first_transfer + (chunk * transfers) as u64, transfers, choices);
             rows.copy_from_slice(&message);
-            tables::trim_pads(layout, &pads.chosen, trimmed);
+            tables::trim_keys(layout, &keys.chosen, trimmed);
         });
-    let (message, pads) =
+    let (message, keys) =
         receiver.extend(first_transfer + done as u64, layout.server_transfers() - done, &choices[done / 64..]);
     rest_rows.copy_from_slice(&message);
     let rest = layout.leaf_transfers() - done;
-    tables::trim_pads(layout, &pads.chosen[..rest], rest_pads);
-    (pads, rest)
+    tables::trim_keys(layout, &keys.chosen[..rest], rest_keys);
+    (keys, rest)
 }
 
 /// The server after preprocessing.
@@ -197,8 +197,8 @@ impl SelectServer {
     /// Appends the masked windows, and looks them up.
     fn open_windows(&self, shifted: &[u32], message: &mut Vec<u8>) -> Zeroizing<Vec<Node>> {
         let layout = &self.evaluation.layout;
-        let (groups, window) = (layout.groups.len(), layout.window());
-        let mut nodes = Zeroizing::new(vec![Node::default(); groups * layout.elements.div_ceil(BLOCK)]);
+        let (digits, window) = (layout.digits.len(), layout.window());
+        let mut nodes = Zeroizing::new(vec![Node::default(); digits * layout.elements.div_ceil(BLOCK)]);
         message.resize(layout.leaf_opening_len(), 0);
         let look_up = |nodes: &mut [Node], tables: &[u8], masks: &[u8], message: &mut [u8], shifted: &[u32]| {
             let (mut masks, mut opened) = (BitReader::new(masks), BitWriter::new(message));
@@ -216,7 +216,7 @@ impl SelectServer {
         } else {
             let chunk = packed_len(CHUNK, window);
             nodes
-                .par_chunks_mut(groups * CHUNK / BLOCK)
+                .par_chunks_mut(digits * CHUNK / BLOCK)
                 .zip(self.tables.par_chunks(CHUNK / 8 * layout.table_bits()))
                 .zip(self.masks.par_chunks(chunk).zip(message.par_chunks_mut(chunk)))
                 .zip(shifted.par_chunks(CHUNK))

@@ -1,6 +1,6 @@
-//! The leaves: shared tables of what a group of bits of both shares generates and propagates.
+//! The leaves: shared tables of what a digit of bits of both shares generates and propagates.
 //!
-//! A table is a machine word: bit `x` is the entry for the server's bits `x`. Both tables of a group are worked on at
+//! A table is a machine word: bit `x` is the entry for the server's bits `x`. Both tables of a digit are worked on at
 //! the same time.
 
 use super::layout::SelectLayout;
@@ -24,12 +24,12 @@ const POSITIONS: [u64; 6] = [
     0x0000_0000_ffff_ffff,
 ];
 
-/// The tables of one group: what it generates, and what it propagates.
+/// The tables of one digit: what it generates, and what it propagates.
 #[derive(Clone, Copy)]
 struct Tables([u64; 2]);
 
 impl Tables {
-    /// The tables for the client's `bits` of a group of `width`.
+    /// The tables for the client's `bits` of a digit of `width`.
     #[inline(always)]
     fn of(bits: u32, width: u32) -> Self {
         let entries = u64::MAX >> (64 - (1 << width));
@@ -58,7 +58,7 @@ impl Tables {
         let [first, second] = self.0.map(|table| {
             (bit..width - 1).fold(table, |table, step| (table | table >> (1 << step)) & POSITIONS[step as usize + 1])
         });
-        // A group of 6 bits fills the word: 32 entries each.
+        // A digit of 6 bits fills the word: 32 entries each.
         first | second << (1 << (width - 1))
     }
 
@@ -72,7 +72,7 @@ impl Tables {
         }))
     }
 
-    /// Appends what is kept: for the lowest group only the first table.
+    /// Appends what is kept: for the lowest digit only the first table.
     #[inline(always)]
     fn write(self, width: u32, lowest: bool, writer: &mut BitWriter) {
         writer.write(self.0[0], 1 << width);
@@ -82,36 +82,36 @@ impl Tables {
     }
 }
 
-/// Bits of each correction of a group.
+/// Bits of each correction of a digit.
 #[inline(always)]
 fn correction_width(width: u32, lowest: bool) -> u32 {
     if lowest { 1 << (width - 1) } else { 1 << width }
 }
 
 /// The client's half of sharing the tables of some elements: writes its corrections and its shares of the tables.
-/// `pads` are those of the elements' transfers, one for each bit of the window.
+/// `keys` are those of the elements' transfers, one for each bit of the window.
 pub(super) fn send_tables(
     layout: &SelectLayout,
     share: &[u32],
-    pads: (&[u64], &[u64]),
+    keys: (&[u64], &[u64]),
     corrections: &mut [u8],
     tables: &mut [u8],
 ) {
     let window = layout.window() as usize;
     let (mut corrections, mut tables) = (BitWriter::new(corrections), BitWriter::new(tables));
-    let pads = pads.0.chunks_exact(window).zip(pads.1.chunks_exact(window));
-    for (own, (zero, one)) in share.iter().zip(pads) {
-        let mut pads = zero.iter().zip(one);
+    let keys = keys.0.chunks_exact(window).zip(keys.1.chunks_exact(window));
+    for (own, (zero, one)) in share.iter().zip(keys) {
+        let mut keys = zero.iter().zip(one);
         let mut bits = own >> layout.ignored;
-        for (group, width) in layout.groups.iter().copied().enumerate() {
+        for (digit, width) in layout.digits.iter().copied().enumerate() {
             let mut own = Tables::of(bits & low_bits(width), width);
-            let sent = correction_width(width, group == 0);
-            for (bit, (zero, one)) in (0..width).zip(&mut pads) {
+            let sent = correction_width(width, digit == 0);
+            for (bit, (zero, one)) in (0..width).zip(&mut keys) {
                 let correction = own.differences(bit).compress(bit, width) ^ zero ^ one;
                 corrections.write(correction & u64::MAX >> (64 - sent), sent);
                 own.add_both(Tables::expand(*zero, bit, width), bit);
             }
-            own.write(width, group == 0, &mut tables);
+            own.write(width, digit == 0, &mut tables);
             bits >>= width;
         }
     }
@@ -119,40 +119,40 @@ pub(super) fn send_tables(
     tables.finish();
 }
 
-/// Packs the bits of the server's pads that corrections of the same size are added to.
-pub(super) fn trim_pads(layout: &SelectLayout, pads: &[u64], trimmed: &mut [u8]) {
+/// Packs the bits of the server's keys that corrections of the same size are added to.
+pub(super) fn trim_keys(layout: &SelectLayout, keys: &[u64], trimmed: &mut [u8]) {
     let mut trimmed = BitWriter::new(trimmed);
-    for pads in pads.chunks_exact(layout.window() as usize) {
-        let mut pads = pads.iter();
-        for (group, width) in layout.groups.iter().copied().enumerate() {
-            let kept = correction_width(width, group == 0);
-            for pad in pads.by_ref().take(width as usize) {
-                trimmed.write(pad & u64::MAX >> (64 - kept), kept);
+    for keys in keys.chunks_exact(layout.window() as usize) {
+        let mut keys = keys.iter();
+        for (digit, width) in layout.digits.iter().copied().enumerate() {
+            let kept = correction_width(width, digit == 0);
+            for key in keys.by_ref().take(width as usize) {
+                trimmed.write(key & u64::MAX >> (64 - kept), kept);
             }
         }
     }
     trimmed.finish();
 }
 
-/// The server's half: from its trimmed pads, its choice bits and the client's corrections to its shares of the tables.
+/// The server's half: from its trimmed keys, its choice bits and the client's corrections to its shares of the tables.
 pub(super) fn receive_tables(
     layout: &SelectLayout,
-    pads: &[u8],
+    keys: &[u8],
     choices: &[u8],
     corrections: &[u8],
     elements: usize,
     tables: &mut [u8],
 ) {
-    let (mut pads, mut corrections) = (BitReader::new(pads), BitReader::new(corrections));
+    let (mut keys, mut corrections) = (BitReader::new(keys), BitReader::new(corrections));
     let (mut choices, mut tables) = (BitReader::new(choices), BitWriter::new(tables));
     for _ in 0..elements {
         let mut flips = choices.read(layout.window());
-        for (group, width) in layout.groups.iter().copied().enumerate() {
+        for (digit, width) in layout.digits.iter().copied().enumerate() {
             let mut own = Tables([0; 2]);
-            let sent = correction_width(width, group == 0);
+            let sent = correction_width(width, digit == 0);
             for bit in 0..width {
                 let flip = (flips & 1).wrapping_neg();
-                let received = Tables::expand(pads.read(sent) ^ corrections.read(sent) & flip, bit, width);
+                let received = Tables::expand(keys.read(sent) ^ corrections.read(sent) & flip, bit, width);
                 let mut change = own.differences(bit);
                 for (change, received) in change.0.iter_mut().zip(received.0) {
                     *change = *change & flip ^ received;
@@ -160,26 +160,26 @@ pub(super) fn receive_tables(
                 own.add_both(change, bit);
                 flips >>= 1;
             }
-            own.write(width, group == 0, &mut tables);
+            own.write(width, digit == 0, &mut tables);
         }
     }
     tables.finish();
 }
 
-/// Looks the masked windows of consecutive elements up: shares of what each group generates and propagates, for blocks
+/// Looks the masked windows of consecutive elements up: shares of what each digit generates and propagates, for blocks
 /// of 64 elements.
 pub(super) fn look_up(layout: &SelectLayout, tables: &[u8], masked: impl Iterator<Item = u64>, nodes: &mut [Node]) {
     let entry = |index: usize| u64::from(tables[index / 8] >> (index % 8)) & 1;
     let mut masked = masked.fuse();
     let mut start = 0;
-    for nodes in nodes.chunks_mut(layout.groups.len()) {
+    for nodes in nodes.chunks_mut(layout.digits.len()) {
         for (element, mut positions) in masked.by_ref().take(64).enumerate() {
-            for (group, (node, width)) in nodes.iter_mut().zip(&layout.groups).enumerate() {
+            for (digit, (node, width)) in nodes.iter_mut().zip(&layout.digits).enumerate() {
                 let position = positions as usize & low_bits(*width) as usize;
                 positions >>= width;
                 node.generate |= entry(start + position) << element;
                 start += 1 << width;
-                if group > 0 {
+                if digit > 0 {
                     node.propagate |= entry(start + position) << element;
                     start += 1 << width;
                 }

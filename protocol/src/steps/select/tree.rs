@@ -1,14 +1,14 @@
-//! The tree that combines neighbouring groups, on bits of 64 elements at a time.
+//! The tree that combines neighbouring digits, on bits of 64 elements at a time.
 //!
 //! `(G, P)_high o (G, P)_low = (G_high + P_high G_low, P_high P_low)` over GF(2). Both products of a join share a
 //! factor.
 
 use super::layout::SelectLayout;
 use super::planes::{self, BLOCK};
-use crate::ot::SenderPads;
+use crate::ot::SenderKeys;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Shares of what a group of bits generates and propagates, for 64 elements. The lowest propagates nothing: there is
+/// Shares of what a digit of bits generates and propagates, for 64 elements. The lowest propagates nothing: there is
 /// nothing below it.
 #[derive(Clone, Copy, Default, Zeroize)]
 pub(super) struct Node {
@@ -38,28 +38,28 @@ pub(super) struct Triples {
 
 impl Triples {
     /// Begins with the transfers in which this party chose: its choice bits are `a`, and the lowest two bits of its
-    /// pads are its shares of the products with the other party's `b` and `c`. `choices` start at `first`.
-    pub(super) fn from_chosen(layout: &SelectLayout, choices: &[u64], first: usize, pads: &[u64]) -> Self {
+    /// keys are its shares of the products with the other party's `b` and `c`. `choices` start at `first`.
+    pub(super) fn from_chosen(layout: &SelectLayout, choices: &[u64], first: usize, keys: &[u64]) -> Self {
         let (elements, joins) = (layout.elements, layout.joins());
         let mut triples = Zeroizing::new(vec![Triple::default(); joins * elements.div_ceil(BLOCK)]);
         for (block, triples) in triples.chunks_mut(joins.max(1)).enumerate() {
             for (join, triple) in triples.iter_mut().enumerate() {
                 let range = planes::range(join * elements, block, elements);
                 triple.a = planes::read(choices, first + range.start, range.len());
-                triple.ab = planes::gather(&pads[range.clone()], 0);
-                triple.ac = planes::gather(&pads[range], 1);
+                triple.ab = planes::gather(&keys[range.clone()], 0);
+                triple.ac = planes::gather(&keys[range], 1);
             }
         }
         Self { elements, joins, triples }
     }
 
-    /// Completes them with the transfers in which the other party chose: the lowest two bits of the pads' differences
+    /// Completes them with the transfers in which the other party chose: the lowest two bits of the keys' differences
     /// are this party's `b` and `c`.
-    pub(super) fn complete(mut self, pads: &SenderPads, first: usize) -> Zeroizing<Vec<Triple>> {
+    pub(super) fn complete(mut self, keys: &SenderKeys, first: usize) -> Zeroizing<Vec<Triple>> {
         for (block, triples) in self.triples.chunks_mut(self.joins.max(1)).enumerate() {
             for (join, triple) in triples.iter_mut().enumerate() {
                 let range = planes::range(first + join * self.elements, block, self.elements);
-                let (zero, one) = (&pads.zero[range.clone()], &pads.one[range]);
+                let (zero, one) = (&keys.zero[range.clone()], &keys.one[range]);
                 let low = [planes::gather(zero, 0), planes::gather(zero, 1)];
                 triple.b = low[0] ^ planes::gather(one, 0);
                 triple.c = low[1] ^ planes::gather(one, 1);
@@ -82,7 +82,7 @@ pub(super) fn open(
 ) {
     let before = layout.nodes(level);
     let pairs = nodes[..before].as_chunks::<2>().0;
-    for (join, (pair, triple)) in pairs.iter().zip(&triples[layout.groups.len() - before..]).enumerate() {
+    for (join, (pair, triple)) in pairs.iter().zip(&triples[layout.digits.len() - before..]).enumerate() {
         let [low, high] = pair;
         planes::write(high.propagate ^ triple.a, count, out);
         planes::write(low.generate ^ triple.b, count, out);
@@ -105,7 +105,7 @@ pub(super) fn close(
 ) {
     let leads = u64::from(leads).wrapping_neg();
     let before = layout.nodes(level);
-    for (join, triple) in (0..before / 2).zip(&triples[layout.groups.len() - before..]) {
+    for (join, triple) in (0..before / 2).zip(&triples[layout.digits.len() - before..]) {
         let (low, high) = (nodes[2 * join], nodes[2 * join + 1]);
         let upper = high.propagate ^ triple.a ^ planes::take(theirs, count);
         let mut product = |own: u64, mask: u64, masks: u64| {

@@ -101,7 +101,7 @@ impl Columns {
     }
 }
 
-/// A pad or a choice used twice would show as a sum of bits that a party has, received ones among them, that is the same
+/// A key or a choice used twice would show as a sum of bits that a party has, received ones among them, that is the same
 /// for all elements if all their shares are the same. It also has its own random choices, and knows what it opened.
 #[test]
 fn nothing_that_a_party_receives_combines_to_a_value() {
@@ -144,7 +144,7 @@ fn nothing_that_a_party_receives_combines_to_a_value() {
         }
         client.add_openings(&layout, &outcome);
         let choices = random_bits(&Seed::for_test(seed + 3), layout.client_transfers());
-        client.add(layout.groups.len(), |element, column| bit(&choices, column * elements + element) == 1);
+        client.add(layout.digits.len(), |element, column| bit(&choices, column * elements + element) == 1);
         assert!(client.independent(), "what the client sees in {layout:?}");
 
         // The test does find what it looks for.

@@ -4,7 +4,7 @@ mod messages;
 mod sizes;
 mod values;
 
-use super::{SelectClient, SelectLayout, SelectProgress, SelectServerPending, Selection, group_widths};
+use super::{SelectClient, SelectLayout, SelectProgress, SelectServerPending, Selection, digit_widths};
 use crate::ot::OtError;
 use crate::random::Seed;
 use crate::share::Share;
@@ -21,8 +21,8 @@ struct Outcome {
 }
 
 fn layout(elements: usize, bits: u32, ignored: u32, selection: Selection, rounds: u32) -> SelectLayout {
-    let groups = group_widths(bits - 1 - ignored, rounds);
-    SelectLayout { elements, bits, ignored, selection, groups, kind: crate::ot::ExtensionKind::DEFAULT }
+    let digits = digit_widths(bits - 1 - ignored, rounds);
+    SelectLayout { elements, bits, ignored, selection, digits, kind: crate::ot::ExtensionKind::DEFAULT }
 }
 
 /// Runs the step, checking each message's length against the layout.

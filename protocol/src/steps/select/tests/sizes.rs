@@ -1,4 +1,4 @@
-//! Lengths, counts of transfers, the choice of groups, and wrong calls.
+//! Lengths, counts of transfers, the choice of digits, and wrong calls.
 
 use super::*;
 use crate::steps::tests::split;
@@ -10,7 +10,7 @@ fn per_element(layout: &SelectLayout, bytes: usize) -> f64 {
 #[test]
 fn a_relu_of_14_bits_is_small() {
     let layout = layout(65_536, 29, 14, Selection::Truncated, 2);
-    assert_eq!(layout.groups, [4, 4, 3, 3]);
+    assert_eq!(layout.digits, [4, 4, 3, 3]);
     assert_eq!(layout.rounds(), 2);
     // A transfer for each bit, join and selection, and one for the wrap-around.
     assert_eq!(layout.server_transfers(), layout.elements * (14 + 3 + 1 + 1));
@@ -27,31 +27,31 @@ fn a_relu_of_14_bits_is_small() {
 }
 
 #[test]
-fn round_trips_follow_from_the_groups() {
-    for (groups, rounds) in [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (8, 3), (9, 3), (16, 3)] {
+fn round_trips_follow_from_the_digits() {
+    for (digits, rounds) in [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (8, 3), (9, 3), (16, 3)] {
         let layout = SelectLayout {
             elements: 9,
-            bits: groups + 1,
+            bits: digits + 1,
             ignored: 0,
             selection: Selection::Whole,
-            groups: vec![1; groups as usize],
+            digits: vec![1; digits as usize],
             kind: crate::ot::ExtensionKind::DEFAULT,
         };
-        assert_eq!(layout.rounds(), rounds, "{groups} groups");
+        assert_eq!(layout.rounds(), rounds, "{digits} digits");
         for past in [rounds, rounds + 1, u32::MAX] {
             assert_eq!(layout.server_opening_len(past) + layout.client_opening_len(past), 0);
         }
     }
 }
 
-/// Twice the bits of preprocessing for each element: 22 for each transfer, two transfers for each group.
+/// Twice the bits of preprocessing for each element: 22 for each transfer, two transfers for each digit.
 fn cost(widths: &[u32]) -> u32 {
-    widths.iter().enumerate().map(|(group, width)| 88 + (width << width) * if group == 0 { 1 } else { 2 }).sum()
+    widths.iter().enumerate().map(|(digit, width)| 88 + (width << width) * if digit == 0 { 1 } else { 2 }).sum()
 }
 
-/// The least cost of `window` bits in `most` groups or fewer: the best lowest group, and the best of the rest.
+/// The least cost of `window` bits in `most` digits or fewer: the best lowest digit, and the best of the rest.
 fn least_cost(window: usize, most: usize) -> u32 {
-    // Of groups above the lowest, by the bits they hold.
+    // Of digits above the lowest, by the bits they hold.
     let mut rest: Vec<Option<u32>> = vec![None; window + 1];
     rest[0] = Some(0);
     for _ in 1..most {
@@ -68,7 +68,7 @@ fn least_cost(window: usize, most: usize) -> u32 {
 fn group_widths_cost_the_least() {
     for window in 1..=30 {
         for rounds in [2, 3] {
-            let widths = group_widths(window, rounds);
+            let widths = digit_widths(window, rounds);
             assert_eq!(widths.iter().sum::<u32>(), window);
             let most = if rounds == 2 && window <= 24 { 4 } else { 16 };
             assert_eq!(cost(&widths), least_cost(window as usize, most), "{window}: {widths:?}");

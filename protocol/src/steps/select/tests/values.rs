@@ -76,7 +76,7 @@ fn every_number_of_elements_works() {
 }
 
 #[test]
-fn every_cut_into_groups_works() {
+fn every_cut_into_digits_works() {
     let cuts: [&[u32]; 12] = [
         &[1],
         &[6],
@@ -91,13 +91,13 @@ fn every_cut_into_groups_works() {
         &[1; 9],
         &[1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 1, 1, 1],
     ];
-    for groups in cuts {
-        let window: u32 = groups.iter().sum();
+    for digits in cuts {
+        let window: u32 = digits.iter().sum();
         for ignored in [0, 30 - window] {
             for selection in BOTH {
                 let bits = window + ignored + 1;
                 let values = values(bits, ignored, 300, 3);
-                let layout = SelectLayout { groups: groups.to_vec(), ..layout(300, bits, ignored, selection, 2) };
+                let layout = SelectLayout { digits: digits.to_vec(), ..layout(300, bits, ignored, selection, 2) };
                 check(&layout, &values, &run(&layout, &split(&values, 6), None, 30).values);
             }
         }

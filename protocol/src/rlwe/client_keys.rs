@@ -2,7 +2,7 @@
 
 use rand::{TryRng, rngs::SysRng};
 
-use super::error::HeError;
+use super::error::RlweError;
 use super::keys::{PublicKey, SEED_BYTES, SecretKey};
 use super::params::ParameterSet;
 use crate::random::RandomError;
@@ -17,7 +17,7 @@ pub struct Encrypted {
 }
 
 /// A secret key of one parameter set, and what its owner does with it.
-pub trait ClientEngine: Send + Sync {
+pub trait ClientKeys: Send + Sync {
     /// The key's parameter set.
     fn parameters(&self) -> ParameterSet;
 
@@ -25,7 +25,7 @@ pub trait ClientEngine: Send + Sync {
     ///
     /// # Errors
     /// If the random generator or the backend fails.
-    fn public_key(&self) -> Result<PublicKey, HeError> {
+    fn public_key(&self) -> Result<PublicKey, RlweError> {
         let zero = vec![0; self.parameters().dimension()];
         let Encrypted { seed, mut bodies } = self.encrypt(&[zero])?;
         Ok(PublicKey { parameters: self.parameters(), seed, body: bodies.swap_remove(0) })
@@ -35,13 +35,13 @@ pub trait ClientEngine: Send + Sync {
     ///
     /// # Errors
     /// If a polynomial has a wrong length, or the random generator or the backend fails.
-    fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, HeError>;
+    fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, RlweError>;
 
     /// The phase `body - mask * s`, all `N` coefficients.
     ///
     /// # Errors
     /// If a polynomial has a wrong length, or the backend fails.
-    fn phase(&self, mask: &[u64], body: &[u64]) -> Result<Vec<u64>, HeError>;
+    fn phase(&self, mask: &[u64], body: &[u64]) -> Result<Vec<u64>, RlweError>;
 }
 
 /// Makes keys.
@@ -53,10 +53,10 @@ pub trait ClientBackend: Send + Sync {
     ///
     /// # Errors
     /// If the random generator or the backend fails.
-    fn generate(&self, parameters: ParameterSet) -> Result<Box<dyn ClientEngine>, HeError>;
+    fn generate(&self, parameters: ParameterSet) -> Result<Box<dyn ClientKeys>, RlweError>;
 }
 
-/// The default backend: products by number-theoretic transforms.
+/// The default backend: products by the number-theoretic transform (NTT).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NativeBackend;
 
@@ -65,7 +65,7 @@ impl ClientBackend for NativeBackend {
         "native"
     }
 
-    fn generate(&self, parameters: ParameterSet) -> Result<Box<dyn ClientEngine>, HeError> {
+    fn generate(&self, parameters: ParameterSet) -> Result<Box<dyn ClientKeys>, RlweError> {
         Ok(Box::new(NativeEngine(SecretKey::generate(parameters)?)))
     }
 }
@@ -73,18 +73,18 @@ impl ClientBackend for NativeBackend {
 /// A key of the default backend.
 pub(super) struct NativeEngine(pub(super) SecretKey);
 
-impl ClientEngine for NativeEngine {
+impl ClientKeys for NativeEngine {
     fn parameters(&self) -> ParameterSet {
         self.0.parameters
     }
 
-    fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, HeError> {
+    fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, RlweError> {
         check_lengths(self.parameters(), plaintexts.iter().map(Vec::len))?;
         let seed = random_seed()?;
         Ok(Encrypted { seed, bodies: self.0.encrypt(&seed, plaintexts)? })
     }
 
-    fn phase(&self, mask: &[u64], body: &[u64]) -> Result<Vec<u64>, HeError> {
+    fn phase(&self, mask: &[u64], body: &[u64]) -> Result<Vec<u64>, RlweError> {
         check_lengths(self.parameters(), [mask.len(), body.len()].into_iter())?;
         let mut phase = self.0.product(mask);
         for (phase, body) in phase.iter_mut().zip(body) {
@@ -95,17 +95,20 @@ impl ClientEngine for NativeEngine {
 }
 
 /// A fresh public seed for masks.
-pub(super) fn random_seed() -> Result<[u8; SEED_BYTES], HeError> {
+pub(super) fn random_seed() -> Result<[u8; SEED_BYTES], RlweError> {
     let mut seed = [0; SEED_BYTES];
     SysRng.try_fill_bytes(&mut seed).map_err(|_| RandomError)?;
     Ok(seed)
 }
 
 /// Every polynomial must have `N` coefficients.
-pub(super) fn check_lengths(parameters: ParameterSet, mut lengths: impl Iterator<Item = usize>) -> Result<(), HeError> {
+pub(super) fn check_lengths(
+    parameters: ParameterSet,
+    mut lengths: impl Iterator<Item = usize>,
+) -> Result<(), RlweError> {
     let expected = parameters.dimension();
     match lengths.find(|length| *length != expected) {
-        Some(got) => Err(HeError::Elements { what: "a polynomial", expected, got }),
+        Some(got) => Err(RlweError::Elements { what: "a polynomial", expected, got }),
         None => Ok(()),
     }
 }

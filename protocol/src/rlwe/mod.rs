@@ -6,23 +6,24 @@
 //!
 //! ```text
 //! client                                      server
-//! pack, encrypt (engine)      -- r -->        product with kernels, fresh zero, uniform mask (evaluate)
-//! decrypt (engine)            <-- W r - s --
+//! pack, encrypt (client_keys) -- r -->        product with kernels, rerandomisation, uniform mask (evaluate)
+//! decrypt (client_keys)       <-- W r - s --
 //! ```
 
 mod bundle;
 mod ciphertext;
+mod client_keys;
 #[cfg(feature = "concrete-core")]
 mod concrete;
 mod direct;
-mod engine;
 mod error;
 mod evaluate;
 mod gaussian;
 mod inputs;
-mod kernels;
+mod kernel_polynomials;
 mod keys;
 mod noise;
+mod ntt;
 mod packing;
 mod params;
 mod products;
@@ -30,16 +31,15 @@ mod public_key;
 mod residues;
 mod ring;
 mod search;
-mod transform;
 
 #[cfg(test)]
 mod tests;
 
 pub use ciphertext::{expand_masks, message_lengths};
+pub use client_keys::{ClientBackend, ClientKeys, Encrypted, NativeBackend};
 #[cfg(feature = "concrete-core")]
 pub use concrete::ConcreteBackend;
-pub use engine::{ClientBackend, ClientEngine, Encrypted, NativeBackend};
-pub use error::HeError;
+pub use error::RlweError;
 pub use evaluate::{LinearRequest, LinearResponse, PreparedLinear};
 pub use keys::{PublicKey, SEED_BYTES, public_key_len};
 pub use noise::{NoiseReport, noise_report};

@@ -4,17 +4,17 @@
 //!
 //! - `sum k e`: `|k|^2 sigma^2`, `k` all kernel polynomials of the output ciphertext;
 //! - the cut of the uploads, uniform in an interval of `2^c`: `|k|^2 2^(2c) / 12`;
-//! - the fresh zero, `e_pk u + e_1 - e_2 s`: `sigma^2 (N + 1 + h)`, `h` a bound on the key's weight;
+//! - the rerandomisation, `e_pk u + e_1 - e_2 s`: `sigma^2 (N + 1 + h)`, `h` a bound on the key's weight;
 //! - the mean of a cut, half a unit of the last place: `(sum |k| + h + 1) / 2` at most, added to the bound;
 //! - the cuts of the response's mask and body: `h 2^(2c) / 12` and `2^(2c) / 12`.
 //!
 //! A sub-Gaussian sum of variance `V` exceeds `t` with probability at most `2 exp(-t^2 / 2V)`. The bound is the `t` at which
 //! this is `2^-64`, so that even the `2^23` elements that a plan may have together fail with a probability below `2^-40`.
 
-use super::error::{HeError, Log2};
+use super::error::{Log2, RlweError};
 use super::params::ParameterSet;
 use super::residues::MAX_ABSOLUTE_SUM;
-use crate::plan::{LinearPlan, Packing};
+use crate::plan::{LinearStep, Packing};
 
 /// What can be decrypted: half of `Delta`.
 pub(super) const LIMIT: f64 = (1u64 << 31) as f64;
@@ -94,12 +94,12 @@ pub(super) fn cut_bias(packing: &Packing, absolute_sum: u64) -> f64 {
 /// The noise of a linear step with these weights.
 ///
 /// # Errors
-/// [`HeError::Noise`] if it could not be decrypted, [`HeError::ProductRange`] if the products would not be exact,
-/// [`HeError::Elements`] for a wrong number of weights.
-pub fn noise_report(linear: &LinearPlan, weights: &[i16]) -> Result<NoiseReport, HeError> {
+/// [`RlweError::Noise`] if it could not be decrypted, [`RlweError::ProductRange`] if the products would not be exact,
+/// [`RlweError::Elements`] for a wrong number of weights.
+pub fn noise_report(linear: &LinearStep, weights: &[i16]) -> Result<NoiseReport, RlweError> {
     let expected = linear.shape.weight_count();
     if weights.len() != expected {
-        return Err(HeError::Elements { what: "the layer's weights", expected, got: weights.len() });
+        return Err(RlweError::Elements { what: "the layer's weights", expected, got: weights.len() });
     }
     super::check_packing(&linear.shape, &linear.packing)?;
     let outputs = linear.shape.output.channels;
@@ -110,13 +110,13 @@ pub fn noise_report(linear: &LinearPlan, weights: &[i16]) -> Result<NoiseReport,
     let deviation = variance(&linear.packing, size.square_norm).sqrt();
     let report = NoiseReport { deviation, bound: TAIL * deviation + cut_bias(&linear.packing, size.absolute_sum) };
     if report.bound > LIMIT {
-        return Err(HeError::Noise { bound_log2: Log2::of(report.bound) });
+        return Err(RlweError::Noise { bound_log2: Log2::of(report.bound) });
     }
     Ok(report)
 }
 
-/// Products, with the fresh zero's, must be exact.
-pub(super) fn check_range(packing: &Packing, size: KernelSize) -> Result<(), HeError> {
+/// Products, with the rerandomisation's, must be exact.
+pub(super) fn check_range(packing: &Packing, size: KernelSize) -> Result<(), RlweError> {
     let sum = size.absolute_sum + packing.parameters.dimension() as u64;
-    if sum > MAX_ABSOLUTE_SUM { Err(HeError::ProductRange(sum)) } else { Ok(()) }
+    if sum > MAX_ABSOLUTE_SUM { Err(RlweError::ProductRange(sum)) } else { Ok(()) }
 }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::{PreparedLinear, Scratch};
-use crate::he::bundle::{BLOCK, Bundle};
-use crate::he::direct;
-use crate::he::inputs::Polynomials;
-use crate::he::products::Multiplier;
-use crate::he::transform::Transformed;
+use crate::rlwe::bundle::{BLOCK, Bundle};
+use crate::rlwe::direct;
+use crate::rlwe::inputs::Polynomials;
+use crate::rlwe::ntt::NttPolynomial;
+use crate::rlwe::products::Multiplier;
 
 /// Most output ciphertexts that one thread sums at a time: their sums stay in the second cache.
 pub(super) const TOGETHER: usize = 8;
@@ -34,7 +34,7 @@ impl PreparedLinear {
         for group in 0..self.geometry.groups() {
             let mut first = 0;
             while first < rows {
-                // Kernels that are not held are made one row at a time.
+                // KernelPolynomials that are not held are made one row at a time.
                 let held = self.kernels.held_rows().saturating_sub(group * rows + first);
                 let together = if self.direct { most_rows } else { held.clamp(1, most_rows) };
                 let last = rows.min(first + together);
@@ -68,7 +68,7 @@ impl PreparedLinear {
     pub(super) fn sum(&self, work: &Work, inputs: &[Bundle<2>], scratch: &mut Scratch) {
         let Scratch { sums, maker, .. } = scratch;
         let sums = &mut sums[..work.rows.len() * work.targets.len()];
-        sums.iter_mut().flatten().for_each(Transformed::clear);
+        sums.iter_mut().flatten().for_each(NttPolynomial::clear);
         let first_row = work.group * self.geometry.output_tiles();
         let rows = work.rows.start + first_row..work.rows.end + first_row;
         let multiplier = Multiplier::detect();
@@ -93,7 +93,7 @@ impl PreparedLinear {
         });
     }
 
-    /// As [`Self::sum`], without transforms.
+    /// As [`Self::sum`], without the NTT.
     pub(super) fn sum_directly(&self, work: &Work, inputs: &[Polynomials], sums: &mut [Polynomials]) {
         sums.iter_mut().flatten().for_each(|sum| sum.fill(0));
         let first_row = work.group * self.geometry.output_tiles();

@@ -8,8 +8,8 @@
 
 use zeroize::Zeroize;
 
-use super::error::HeError;
-use crate::plan::{LinearPlan, LinearShape, Packing};
+use super::error::RlweError;
+use crate::plan::{LinearShape, LinearStep, Packing};
 
 /// The layout of one linear step.
 pub(crate) struct Geometry {
@@ -51,9 +51,9 @@ pub(super) fn phases(shape: &LinearShape) -> ([usize; 2], Vec<[usize; 2]>) {
 /// Checks that a packing fits a layer whose shape is valid.
 ///
 /// # Errors
-/// [`HeError::Packing`] says what does not fit.
-pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), HeError> {
-    let refuse = |reason| Err(HeError::Packing(reason));
+/// [`RlweError::Packing`] says what does not fit.
+pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), RlweError> {
+    let refuse = |reason| Err(RlweError::Packing(reason));
     let (kernel, phases) = phases(shape);
     let dimension = packing.parameters.dimension();
     let Packing { group_tile, channel_tile, output_tile, window, .. } = *packing;
@@ -76,7 +76,7 @@ pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), HeErr
     if bits.into_iter().any(|bits| !(1..=64).contains(&bits)) {
         return refuse("coefficients have 1 to 64 bits");
     }
-    let geometry = Geometry::new(&LinearPlan { shape: *shape, packing: *packing });
+    let geometry = Geometry::new(&LinearStep { shape: *shape, packing: *packing });
     let ciphertexts = geometry.input_ciphertexts().max(geometry.output_ciphertexts());
     if ciphertexts.checked_mul(dimension).is_none_or(|coefficients| coefficients > 1 << 28) {
         return refuse("too many ciphertexts");
@@ -86,8 +86,8 @@ pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), HeErr
 
 impl Geometry {
     /// The layout of a validated step.
-    pub(crate) fn new(linear: &LinearPlan) -> Self {
-        let LinearPlan { shape, packing } = *linear;
+    pub(crate) fn new(linear: &LinearStep) -> Self {
+        let LinearStep { shape, packing } = *linear;
         let (kernel, phases) = phases(&shape);
         let window_outputs = [packing.window[0] - kernel[0] + 1, packing.window[1] - kernel[1] + 1];
         let windows = [shape.output.height.div_ceil(window_outputs[0]), shape.output.width.div_ceil(window_outputs[1])];

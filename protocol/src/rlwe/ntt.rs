@@ -1,4 +1,4 @@
-//! Exact products in `Z_{2^64}[X]/(X^N + 1)` by number-theoretic transforms over two primes just under `2^50`.
+//! Exact products in `Z_{2^64}[X]/(X^N + 1)` by the number-theoretic transform (NTT) over two primes just under `2^50`.
 //!
 //! One factor has 64-bit coefficients, taken as signed, the other small signed ones. The product over the integers is
 //! smaller than half the primes' product in absolute value (checked where kernels are prepared), so the residues
@@ -15,9 +15,9 @@ use super::residues::{Multiply, PRIMES, Recombine, Reduce, residue_of};
 
 /// A polynomial's transforms modulo both primes. Wiped on drop: some are of keys.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub(super) struct Transformed([Vec<u64>; 2]);
+pub(super) struct NttPolynomial([Vec<u64>; 2]);
 
-impl Transformed {
+impl NttPolynomial {
     /// The transform of zero.
     pub(super) fn zero(parameters: ParameterSet) -> Self {
         Self([vec![0; parameters.dimension()], vec![0; parameters.dimension()]])
@@ -39,15 +39,15 @@ impl Transformed {
 }
 
 /// Transforms of one ring dimension.
-pub(super) struct Transformer {
+pub(super) struct Ntt {
     plans: [Plan; 2],
 }
 
-impl Transformer {
-    /// The transformer of a parameter set's dimension, made once.
+impl Ntt {
+    /// The ntt of a parameter set's dimension, made once.
     pub(super) fn of(parameters: ParameterSet) -> &'static Self {
-        static LARGE: LazyLock<Transformer> = LazyLock::new(|| Transformer::new(ParameterSet::N4096));
-        static SMALL: LazyLock<Transformer> = LazyLock::new(|| Transformer::new(ParameterSet::N2048));
+        static LARGE: LazyLock<Ntt> = LazyLock::new(|| Ntt::new(ParameterSet::N4096));
+        static SMALL: LazyLock<Ntt> = LazyLock::new(|| Ntt::new(ParameterSet::N2048));
         match parameters {
             ParameterSet::N4096 => &LARGE,
             ParameterSet::N2048 => &SMALL,
@@ -60,7 +60,7 @@ impl Transformer {
     }
 
     /// Transform of a polynomial with 64-bit coefficients, taken as signed, into `transformed`.
-    pub(super) fn forward_large(&self, polynomial: &[u64], transformed: &mut Transformed) {
+    pub(super) fn forward_large(&self, polynomial: &[u64], transformed: &mut NttPolynomial) {
         for ((plan, prime), residues) in self.plans.iter().zip(PRIMES).zip(&mut transformed.0) {
             Arch::new().dispatch(Reduce { values: polynomial, residues, prime });
             plan.fwd(residues);
@@ -69,14 +69,14 @@ impl Transformer {
 
     /// Transform of a polynomial with small signed coefficients, scaled by `1/N` so that an inverse of its products
     /// needs no further factor.
-    pub(super) fn forward_small(&self, polynomial: &[i32]) -> Transformed {
-        let mut transformed = Transformed([vec![0; polynomial.len()], vec![0; polynomial.len()]]);
+    pub(super) fn forward_small(&self, polynomial: &[i32]) -> NttPolynomial {
+        let mut transformed = NttPolynomial([vec![0; polynomial.len()], vec![0; polynomial.len()]]);
         self.forward_small_into(polynomial, &mut transformed);
         transformed
     }
 
     /// As [`Self::forward_small`], into `transformed`.
-    pub(super) fn forward_small_into(&self, polynomial: &[i32], transformed: &mut Transformed) {
+    pub(super) fn forward_small_into(&self, polynomial: &[i32], transformed: &mut NttPolynomial) {
         for ((plan, residues), prime) in self.plans.iter().zip(&mut transformed.0).zip(PRIMES) {
             for (residue, value) in residues.iter_mut().zip(polynomial) {
                 *residue = residue_of(*value, prime);
@@ -87,14 +87,19 @@ impl Transformer {
     }
 
     /// `accumulator += left * right`.
-    pub(super) fn multiply_accumulate(&self, accumulator: &mut Transformed, left: &Transformed, right: &Transformed) {
+    pub(super) fn multiply_accumulate(
+        &self,
+        accumulator: &mut NttPolynomial,
+        left: &NttPolynomial,
+        right: &NttPolynomial,
+    ) {
         for (index, plan) in self.plans.iter().enumerate() {
             plan.mul_accumulate(&mut accumulator.0[index], &left.0[index], &right.0[index]);
         }
     }
 
     /// The polynomial modulo `2^64` of an accumulator, into `polynomial`. The accumulator is used up.
-    pub(super) fn inverse(&self, accumulator: &mut Transformed, polynomial: &mut [u64]) {
+    pub(super) fn inverse(&self, accumulator: &mut NttPolynomial, polynomial: &mut [u64]) {
         for (plan, residues) in self.plans.iter().zip(&mut accumulator.0) {
             plan.inv(residues);
         }
@@ -103,7 +108,7 @@ impl Transformer {
     }
 
     /// `polynomial * factor` for a polynomial with 64-bit coefficients and a transformed small one.
-    pub(super) fn product(&self, polynomial: &[u64], factor: &Transformed) -> Vec<u64> {
+    pub(super) fn product(&self, polynomial: &[u64], factor: &NttPolynomial) -> Vec<u64> {
         let mut product = vec![0; polynomial.len()];
         let mut first = Zeroizing::new(vec![0; polynomial.len()]);
         let mut second = Zeroizing::new(vec![0; polynomial.len()]);
@@ -147,7 +152,7 @@ mod tests {
         let mut stream = Seed::for_test(1).stream();
         for parameters in ParameterSet::ALL {
             let dimension = parameters.dimension();
-            let transformer = Transformer::of(parameters);
+            let ntt = Ntt::of(parameters);
             let random: Vec<u64> = (0..dimension).map(|_| stream.next_u64()).collect();
             let weights: Vec<i32> = (0..dimension).map(|_| stream.random_range(-32768..=32767)).collect();
             let cases = [
@@ -159,16 +164,16 @@ mod tests {
                 (random, vec![0; dimension]),
             ];
             for (large, small) in cases {
-                let factor = transformer.forward_small(&small);
+                let factor = ntt.forward_small(&small);
                 let expected = schoolbook(&large, &small);
-                let mut product = transformer.product(&large, &factor);
+                let mut product = ntt.product(&large, &factor);
                 assert_eq!(product, expected);
 
-                let mut transformed = Transformed::zero(parameters);
-                transformer.forward_large(&large, &mut transformed);
-                let mut accumulator = Transformed::zero(parameters);
-                transformer.multiply_accumulate(&mut accumulator, &transformed, &factor);
-                transformer.inverse(&mut accumulator, &mut product);
+                let mut transformed = NttPolynomial::zero(parameters);
+                ntt.forward_large(&large, &mut transformed);
+                let mut accumulator = NttPolynomial::zero(parameters);
+                ntt.multiply_accumulate(&mut accumulator, &transformed, &factor);
+                ntt.inverse(&mut accumulator, &mut product);
                 assert_eq!(product, expected);
             }
         }

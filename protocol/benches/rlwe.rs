@@ -4,12 +4,12 @@
 use std::sync::LazyLock;
 
 use divan::{Bencher, counter::ItemsCount};
-use tacit_protocol::he::{
-    ClientBackend, ClientEngine, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
+use tacit_protocol::plan::{LinearShape, LinearStep, Padding, Shape};
+use tacit_protocol::random::Seed;
+use tacit_protocol::rlwe::{
+    ClientBackend, ClientKeys, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
     choose_packing,
 };
-use tacit_protocol::plan::{LinearPlan, LinearShape, Padding, Shape};
-use tacit_protocol::random::Seed;
 use tacit_protocol::steps::linear::{client_encrypt, server_respond};
 
 fn main() {
@@ -22,11 +22,11 @@ fn backends() -> Vec<&'static dyn ClientBackend> {
     vec![
         &NativeBackend,
         #[cfg(feature = "concrete-core")]
-        &tacit_protocol::he::ConcreteBackend,
+        &tacit_protocol::rlwe::ConcreteBackend,
     ]
 }
 
-fn engine(backend: &str, parameters: ParameterSet) -> Box<dyn ClientEngine> {
+fn client_keys(backend: &str, parameters: ParameterSet) -> Box<dyn ClientKeys> {
     let backend = backends().into_iter().find(|candidate| candidate.name() == backend);
     backend.and_then(|backend| backend.generate(parameters).ok()).expect("a backend of this build")
 }
@@ -46,22 +46,22 @@ fn parse(case: &str) -> (&str, ParameterSet) {
 #[divan::bench(args = cases())]
 fn encrypt_one_polynomial(bencher: Bencher, case: &str) {
     let (backend, parameters) = parse(case);
-    let engine = engine(backend, parameters);
+    let client_keys = client_keys(backend, parameters);
     let plaintext = [vec![7; parameters.dimension()]];
-    bencher.bench(|| engine.encrypt(&plaintext));
+    bencher.bench(|| client_keys.encrypt(&plaintext));
 }
 
 #[divan::bench(args = cases())]
 fn decrypt_one_polynomial(bencher: Bencher, case: &str) {
     let (backend, parameters) = parse(case);
-    let engine = engine(backend, parameters);
+    let client_keys = client_keys(backend, parameters);
     let polynomial = vec![0x1234_5678_9abc_def0; parameters.dimension()];
-    bencher.bench(|| engine.phase(&polynomial, &polynomial));
+    bencher.bench(|| client_keys.phase(&polynomial, &polynomial));
 }
 
 struct Layer {
     name: &'static str,
-    plan: LinearPlan,
+    plan: LinearStep,
     weights: Vec<i16>,
     held: PreparedLinear,
     made: PreparedLinear,
@@ -92,11 +92,11 @@ static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
     let layer = |(name, shape): (&'static str, LinearShape)| {
         let weights: Vec<i16> = (0..shape.weight_count()).map(|index| (index * 7919 % 255) as i16 - 127).collect();
         let packing = choose_packing(&shape, &weights).expect("8-bit weights fit");
-        let plan = LinearPlan { shape, packing };
-        let engine = NativeBackend.generate(packing.parameters).expect("system randomness");
-        let key = PreparedPublicKey::new(&engine.public_key().expect("system randomness")).expect("a sound key");
+        let plan = LinearStep { shape, packing };
+        let client_keys = NativeBackend.generate(packing.parameters).expect("system randomness");
+        let key = PreparedPublicKey::new(&client_keys.public_key().expect("system randomness")).expect("a sound key");
         let mask = Seed::random().expect("system randomness").uniform_u32(shape.input.elements());
-        let upload = client_encrypt(&*engine, &plan, &mask).expect("a mask of the right length");
+        let upload = client_encrypt(&*client_keys, &plan, &mask).expect("a mask of the right length");
         let prepare = |memory: usize| PreparedLinear::with_memory(&plan, &weights, memory).expect("8-bit weights fit");
         let [held, made] = [usize::MAX, 0].map(prepare);
         Layer { name, plan, weights, held, made, key, upload }
@@ -106,14 +106,14 @@ static LAYERS: LazyLock<Vec<Layer>> = LazyLock::new(|| {
 
 /// Layers whose products use transforms.
 fn transformed_layers() -> impl Iterator<Item = &'static str> {
-    LAYERS.iter().filter(|layer| PreparedLinear::transforms_bytes(&layer.plan) > 0).map(|layer| layer.name)
+    LAYERS.iter().filter(|layer| PreparedLinear::ntt_bytes(&layer.plan) > 0).map(|layer| layer.name)
 }
 
 /// What a layer takes when it is loaded, on one thread. Items are transforms of kernel polynomials, each modulo two primes.
 #[divan::bench(args = transformed_layers())]
 fn transform_weights(bencher: Bencher, name: &str) {
     let Layer { plan, weights, .. } = layer(name);
-    let kernels = PreparedLinear::transforms_bytes(plan) / (2 * size_of::<u64>() * plan.packing.parameters.dimension());
+    let kernels = PreparedLinear::ntt_bytes(plan) / (2 * size_of::<u64>() * plan.packing.parameters.dimension());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     bencher.counter(ItemsCount::new(kernels)).bench(|| pool.install(|| PreparedLinear::new(plan, weights)));
 }

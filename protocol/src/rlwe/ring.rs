@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::gaussian::add_gaussian;
 use super::params::ParameterSet;
 
-/// A polynomial with coefficients 0 and 1, each uniform: keys, and the multipliers of fresh zeros.
+/// A polynomial with coefficients 0 and 1, each uniform: keys, and the multipliers of rerandomisations.
 pub(super) fn binary(parameters: ParameterSet, stream: &mut ChaCha20Rng) -> Vec<i32> {
     let mut bytes = Zeroizing::new([0; ParameterSet::N4096.dimension() / 8]);
     let bytes = &mut bytes[..parameters.dimension() / 8];

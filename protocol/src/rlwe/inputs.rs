@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use super::bundle::{Bundle, fill};
 use super::ciphertext::Upload;
+use super::ntt::{Ntt, NttPolynomial};
 use super::packing::Geometry;
 use super::params::ParameterSet;
-use super::transform::{Transformed, Transformer};
 
 /// Mask and body of a ciphertext.
 pub(super) type Polynomials = [Vec<u64>; 2];
@@ -18,16 +18,16 @@ pub(super) fn transform(parameters: ParameterSet, geometry: &Geometry, uploads: 
     let bundles = uploads.len() * ciphertexts / tiles;
     let mut inputs: Vec<Bundle<2>> = (0..bundles).map(|_| Bundle::zero(parameters, tiles)).collect();
     let places: Vec<_> = inputs.iter_mut().flat_map(Bundle::places).enumerate().collect();
-    let transformer = Transformer::of(parameters);
+    let ntt = Ntt::of(parameters);
     let piece = places.len().div_ceil(4 * rayon::current_num_threads());
     places.into_par_iter().with_min_len(piece).for_each_init(
-        || (vec![0; parameters.dimension()], [(); 2].map(|()| Transformed::zero(parameters))),
+        || (vec![0; parameters.dimension()], [(); 2].map(|()| NttPolynomial::zero(parameters))),
         |(polynomial, [mask, body]), (index, places)| {
             let (upload, ciphertext) = (&uploads[index / ciphertexts], index % ciphertexts);
             upload.read_mask(ciphertext, polynomial);
-            transformer.forward_large(polynomial, mask);
+            ntt.forward_large(polynomial, mask);
             upload.read_body(ciphertext, polynomial);
-            transformer.forward_large(polynomial, body);
+            ntt.forward_large(polynomial, body);
             fill(places, [&*mask, &*body]);
         },
     );

@@ -51,9 +51,9 @@ const SWITCH_COST: usize = 6250;
 
 /// Bytes of both directions, and switches of keys, if `2^k` input channels lay side by side in the lowest places, so that
 /// outputs are `2^k` apart and as many ciphertexts of outputs were merged into one.
-fn merged(plan: &LinearPlan) -> (usize, usize) {
+fn merged(plan: &LinearStep) -> (usize, usize) {
     let (kernel, phases) = packing::phases(&plan.shape);
-    let LinearPlan { shape, packing } = *plan;
+    let LinearStep { shape, packing } = *plan;
     let dimension = ParameterSet::N4096.dimension();
     let channels = shape.channels_per_group() * phases.len();
     let mut best = (usize::MAX, 0);
@@ -89,7 +89,7 @@ fn bytes(name: &str, layers: Vec<(usize, LinearShape)>) -> [usize; 2] {
     for (times, shape) in layers {
         // Weights of 12 bits with the norms that trained ones have.
         let weights = random_weights(shape.weight_count(), 900, 1);
-        let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
+        let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
         let (upload, response) = message_lengths(&plan);
         let geometry = Geometry::new(&plan);
         let [inputs, outputs] = [geometry.input_ciphertexts(), geometry.output_ciphertexts()];

@@ -5,30 +5,30 @@ use crate::plan::{Node, NodeId, Plan, Step};
 
 /// Most operations of a brief computation: some tens of microseconds where there are vector instructions, a few tenths of a
 /// millisecond where there are none. An operation is a multiplication of a linear layer.
-const BRIEF: usize = 1 << 19;
+const MAX_INLINE_OPERATIONS: usize = 1 << 19;
 /// Operations that an element of a local step counts as.
 const LOCAL: usize = 4;
 /// Operations that an element of an interactive step counts as: a few nanoseconds.
 const INTERACTIVE: usize = 64;
 
 /// Whether the client answers an opening of `node` briefly.
-pub(super) fn client_is_brief(plan: &Plan, node: NodeId) -> bool {
-    plan.nodes.get(node).is_none_or(|node| INTERACTIVE.saturating_mul(node.shape.elements()) <= BRIEF)
+pub(super) fn client_runs_inline(plan: &Plan, node: NodeId) -> bool {
+    plan.nodes.get(node).is_none_or(|node| INTERACTIVE.saturating_mul(node.shape.elements()) <= MAX_INLINE_OPERATIONS)
 }
 
 /// Whether the server answers a message about `node` briefly. If that is the last of the node's messages, the server goes on
 /// up to the next message of its own.
-pub(super) fn server_is_brief(plan: &Plan, node: NodeId, is_last: bool) -> bool {
+pub(super) fn server_runs_inline(plan: &Plan, node: NodeId, is_last: bool) -> bool {
     let mut operations = plan.nodes.get(node).map_or(0, |node| server_operations(plan, node));
     if is_last {
         for node in plan.nodes.iter().skip(node + 1) {
             operations = operations.saturating_add(server_operations(plan, node));
-            if is_interactive(&node.step) || operations > BRIEF {
+            if is_interactive(&node.step) || operations > MAX_INLINE_OPERATIONS {
                 break;
             }
         }
     }
-    operations <= BRIEF
+    operations <= MAX_INLINE_OPERATIONS
 }
 
 fn is_interactive(step: &Step) -> bool {
@@ -50,9 +50,9 @@ fn server_operations(plan: &Plan, node: &Node) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::he::choose_packing;
     use crate::ot::ExtensionKind;
-    use crate::plan::{InputSpec, LinearPlan, LinearShape, OutputFunction, OutputSpec, Shape};
+    use crate::plan::{InputSpec, LinearShape, LinearStep, OutputFunction, OutputSpec, Shape};
+    use crate::rlwe::choose_packing;
 
     /// A layer of `first` outputs, a truncation, a layer of `second` outputs.
     fn plan(first: usize, second: usize) -> Plan {
@@ -61,7 +61,7 @@ mod tests {
         let linear = |inputs, outputs| {
             let shape = LinearShape::fully_connected(inputs, outputs);
             let packing = choose_packing(&shape, &vec![1; shape.weight_count()]).unwrap();
-            Step::Linear(LinearPlan { shape, packing })
+            Step::Linear(LinearStep { shape, packing })
         };
         Plan {
             input: InputSpec { name: "x".into(), dimensions: vec![64], low: 0.0, high: 1.0 },
@@ -83,25 +83,33 @@ mod tests {
     }
 
     #[test]
-    fn small_layers_are_brief() {
+    fn small_layers_run_inline() {
         let plan = plan(100, 10);
-        assert!(server_is_brief(&plan, 0, true) && server_is_brief(&plan, 2, true) && server_is_brief(&plan, 2, false));
-        assert!(client_is_brief(&plan, 2) && client_is_brief(&plan, 4));
+        assert!(
+            server_runs_inline(&plan, 0, true)
+                && server_runs_inline(&plan, 2, true)
+                && server_runs_inline(&plan, 2, false)
+        );
+        assert!(client_runs_inline(&plan, 2) && client_runs_inline(&plan, 4));
     }
 
     #[test]
     fn what_follows_the_last_answer_counts() {
         // 100 * 6,000 products are too many, and belong to the answer that completes the truncation.
         let plan = plan(100, 6000);
-        assert!(server_is_brief(&plan, 0, true));
-        assert!(!server_is_brief(&plan, 2, true));
-        assert!(server_is_brief(&plan, 2, false));
-        assert!(client_is_brief(&plan, 2));
+        assert!(server_runs_inline(&plan, 0, true));
+        assert!(!server_runs_inline(&plan, 2, true));
+        assert!(server_runs_inline(&plan, 2, false));
+        assert!(client_runs_inline(&plan, 2));
     }
 
     #[test]
-    fn large_activations_are_not_brief() {
-        let plan = plan(BRIEF / INTERACTIVE + 1, 1);
-        assert!(!server_is_brief(&plan, 0, true) && !server_is_brief(&plan, 2, false) && !client_is_brief(&plan, 2));
+    fn large_activations_do_not_run_inline() {
+        let plan = plan(MAX_INLINE_OPERATIONS / INTERACTIVE + 1, 1);
+        assert!(
+            !server_runs_inline(&plan, 0, true)
+                && !server_runs_inline(&plan, 2, false)
+                && !client_runs_inline(&plan, 2)
+        );
     }
 }

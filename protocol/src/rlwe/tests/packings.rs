@@ -61,13 +61,13 @@ fn depthwise_layers_take_a_fraction_of_the_ciphertexts() {
         };
         let weights = random_weights(shape.weight_count(), 1000, channels as u64);
         let bytes = |packing| {
-            let (upload, response) = message_lengths(&LinearPlan { shape, packing });
+            let (upload, response) = message_lengths(&LinearStep { shape, packing });
             (upload + response) as f64
         };
         let packing = choose_packing(&shape, &weights).unwrap();
         let alone = cheapest(&shape, &weights, &[1]).unwrap();
         assert!(bytes(packing) < fraction * bytes(alone), "{channels}: {} of {}", bytes(packing), bytes(alone));
-        let plan = LinearPlan { shape, packing };
+        let plan = LinearStep { shape, packing };
         assert_exact(&plan, &weights, &Seed::for_test(1).uniform_u32(shape.input.elements()));
         // Zeros between groups add nothing to the noise: what counts is the tile's own weights.
         let sizes: Vec<f64> =

@@ -3,10 +3,10 @@
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::ciphertext::expand_masks;
-use super::error::HeError;
+use super::error::RlweError;
+use super::ntt::{Ntt, NttPolynomial};
 use super::params::ParameterSet;
 use super::ring::{add_noise, binary};
-use super::transform::{Transformed, Transformer};
 use crate::random::Seed;
 
 /// Bytes of a seed from which mask polynomials are expanded.
@@ -34,12 +34,12 @@ pub(super) struct SecretKey {
     #[zeroize(skip)]
     pub(super) parameters: ParameterSet,
     /// The key's transform, scaled by `1/N`.
-    transformed: Transformed,
+    transformed: NttPolynomial,
 }
 
 impl SecretKey {
     /// A uniform binary key.
-    pub(super) fn generate(parameters: ParameterSet) -> Result<Self, HeError> {
+    pub(super) fn generate(parameters: ParameterSet) -> Result<Self, RlweError> {
         let mut bits = binary(parameters, &mut Seed::random()?.stream());
         let key = Self::from_bits(parameters, &bits);
         bits.zeroize();
@@ -48,16 +48,16 @@ impl SecretKey {
 
     /// A key with the given coefficients, 0 or 1.
     pub(super) fn from_bits(parameters: ParameterSet, bits: &[i32]) -> Self {
-        Self { parameters, transformed: Transformer::of(parameters).forward_small(bits) }
+        Self { parameters, transformed: Ntt::of(parameters).forward_small(bits) }
     }
 
     /// `mask * s`.
     pub(super) fn product(&self, mask: &[u64]) -> Vec<u64> {
-        Transformer::of(self.parameters).product(mask, &self.transformed)
+        Ntt::of(self.parameters).product(mask, &self.transformed)
     }
 
     /// Bodies of fresh encryptions of `2^32 * plaintext`, the masks expanded from `seed` in turn.
-    pub(super) fn encrypt(&self, seed: &[u8; SEED_BYTES], plaintexts: &[Vec<u32>]) -> Result<Vec<Vec<u64>>, HeError> {
+    pub(super) fn encrypt(&self, seed: &[u8; SEED_BYTES], plaintexts: &[Vec<u32>]) -> Result<Vec<Vec<u64>>, RlweError> {
         let noise = Seed::random()?;
         let dimension = self.parameters.dimension();
         let masks = expand_masks(seed, self.parameters, plaintexts.len());

@@ -7,27 +7,27 @@ use rand::Rng;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::he::bundle::Bundle;
-use crate::he::ciphertext::{Upload, message_lengths, response_length, write_coefficients};
-use crate::he::direct;
-use crate::he::error::HeError;
-use crate::he::inputs::{self, Polynomials};
-use crate::he::kernels::{Kernels, RowMaker};
-use crate::he::noise::{NoiseReport, noise_report};
-use crate::he::packing::Geometry;
-use crate::he::public_key::PreparedPublicKey;
-use crate::he::ring::{add_noise, binary};
-use crate::he::transform::{Transformed, Transformer};
-use crate::plan::LinearPlan;
+use crate::plan::LinearStep;
 use crate::random::Seed;
+use crate::rlwe::bundle::Bundle;
+use crate::rlwe::ciphertext::{Upload, message_lengths, response_length, write_coefficients};
+use crate::rlwe::direct;
+use crate::rlwe::error::RlweError;
+use crate::rlwe::inputs::{self, Polynomials};
+use crate::rlwe::kernel_polynomials::{KernelPolynomials, RowMaker};
+use crate::rlwe::noise::{NoiseReport, noise_report};
+use crate::rlwe::ntt::{Ntt, NttPolynomial};
+use crate::rlwe::packing::Geometry;
+use crate::rlwe::public_key::PreparedPublicKey;
+use crate::rlwe::ring::{add_noise, binary};
 use crate::share::Share;
 
 /// A linear step's kernel polynomials and where they belong.
 pub struct PreparedLinear {
-    plan: LinearPlan,
+    plan: LinearStep,
     geometry: Geometry,
-    kernels: Kernels,
-    /// Whether products are made without transforms.
+    kernels: KernelPolynomials,
+    /// Whether products are made without the NTT.
     direct: bool,
     noise: NoiseReport,
 }
@@ -52,7 +52,7 @@ impl PreparedLinear {
     ///
     /// # Errors
     /// If the packing does not fit, or the noise bound does not hold for these weights.
-    pub fn new(plan: &LinearPlan, weights: &[i16]) -> Result<Self, HeError> {
+    pub fn new(plan: &LinearStep, weights: &[i16]) -> Result<Self, RlweError> {
         Self::with_memory(plan, weights, usize::MAX)
     }
 
@@ -61,42 +61,42 @@ impl PreparedLinear {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_memory(plan: &LinearPlan, weights: &[i16], memory: usize) -> Result<Self, HeError> {
-        crate::he::check_packing(&plan.shape, &plan.packing)?;
+    pub fn with_memory(plan: &LinearStep, weights: &[i16], memory: usize) -> Result<Self, RlweError> {
+        crate::rlwe::check_packing(&plan.shape, &plan.packing)?;
         let direct = direct::is_cheaper(plan, &Geometry::new(plan));
         Self::with_products(plan, weights, memory, direct)
     }
 
-    /// As [`Self::with_memory`], with or without transforms.
-    pub(in crate::he) fn with_products(
-        plan: &LinearPlan,
+    /// As [`Self::with_memory`], with or without the NTT.
+    pub(in crate::rlwe) fn with_products(
+        plan: &LinearStep,
         weights: &[i16],
         memory: usize,
         direct: bool,
-    ) -> Result<Self, HeError> {
+    ) -> Result<Self, RlweError> {
         let noise = noise_report(plan, weights)?;
         let geometry = Geometry::new(plan);
         let memory = if direct { 0 } else { memory };
-        let kernels = Kernels::new(plan.packing.parameters, &geometry, weights, memory);
+        let kernels = KernelPolynomials::new(plan.packing.parameters, &geometry, weights, memory);
         Ok(Self { plan: *plan, geometry, kernels, direct, noise })
     }
 
     /// Memory of all transforms of a step whose packing fits, in bytes; none if products are cheaper without.
-    pub fn transforms_bytes(plan: &LinearPlan) -> usize {
+    pub fn ntt_bytes(plan: &LinearStep) -> usize {
         let geometry = Geometry::new(plan);
         if direct::is_cheaper(plan, &geometry) {
             return 0;
         }
-        Kernels::transforms_bytes(plan.packing.parameters, &geometry)
+        KernelPolynomials::ntt_bytes(plan.packing.parameters, &geometry)
     }
 
     /// How often one response transforms each kernel that is not held: what holding it saves, for equal memory.
-    pub fn transforms_per_response(plan: &LinearPlan) -> usize {
+    pub fn ntts_per_response(plan: &LinearStep) -> usize {
         Geometry::new(plan).windows().div_ceil(sums::TOGETHER)
     }
 
     /// The step that was prepared.
-    pub fn plan(&self) -> &LinearPlan {
+    pub fn plan(&self) -> &LinearStep {
         &self.plan
     }
 
@@ -120,17 +120,17 @@ impl PreparedLinear {
     ///
     /// # Errors
     /// If an upload has a wrong length, a key is of another parameter set, or the random generator fails.
-    pub(crate) fn respond(&self, requests: &[LinearRequest]) -> Result<Vec<LinearResponse>, HeError> {
+    pub(crate) fn respond(&self, requests: &[LinearRequest]) -> Result<Vec<LinearResponse>, RlweError> {
         let fresh = requests.iter().map(|_| Seed::random()).collect::<Result<Vec<_>, _>>()?;
         self.respond_with(requests, &fresh)
     }
 
-    /// [`Self::respond`] with the seeds of the fresh zeros, one for each request.
-    pub(in crate::he) fn respond_with(
+    /// [`Self::respond`] with the seeds of the rerandomisations, one for each request.
+    pub(in crate::rlwe) fn respond_with(
         &self,
         requests: &[LinearRequest],
         fresh: &[Seed],
-    ) -> Result<Vec<LinearResponse>, HeError> {
+    ) -> Result<Vec<LinearResponse>, RlweError> {
         // Without transforms there is little to read of the weights, and inputs of one request are more likely in a cache.
         let together = if self.direct { 1 } else { requests.len().max(1) };
         let groups = requests.chunks(together).zip(fresh.chunks(together));
@@ -139,17 +139,17 @@ impl PreparedLinear {
     }
 
     /// Responses that are computed in one pass.
-    fn respond_together(&self, requests: &[LinearRequest], fresh: &[Seed]) -> Result<Vec<LinearResponse>, HeError> {
+    fn respond_together(&self, requests: &[LinearRequest], fresh: &[Seed]) -> Result<Vec<LinearResponse>, RlweError> {
         let parameters = self.plan.packing.parameters;
         if requests.iter().any(|request| request.public_key.parameters != parameters) {
-            return Err(HeError::Packing("the public key is of another parameter set"));
+            return Err(RlweError::Packing("the public key is of another parameter set"));
         }
         let uploads =
             requests.iter().map(|request| Upload::new(&self.plan, request.upload)).collect::<Result<Vec<_>, _>>()?;
         let inputs = if self.direct {
             Inputs::Plain(inputs::read(parameters, &self.geometry, &uploads))
         } else {
-            Inputs::Transformed(inputs::transform(parameters, &self.geometry, &uploads))
+            Inputs::Ntt(inputs::transform(parameters, &self.geometry, &uploads))
         };
         let work = self.work(requests.len());
         let most_sums = work.iter().map(|work| work.rows.len() * work.targets.len()).max().unwrap_or(0);
@@ -162,12 +162,12 @@ impl PreparedLinear {
                 || self.scratch(most_sums),
                 |scratch, work| {
                     match &inputs {
-                        Inputs::Transformed(inputs) => self.sum(work, inputs, scratch),
+                        Inputs::Ntt(inputs) => self.sum(work, inputs, scratch),
                         Inputs::Plain(inputs) => self.sum_directly(work, inputs, &mut scratch.plain),
                     }
                     let finish = |(place, (request, index)): (usize, (usize, usize))| {
                         let (sums, plain) = if self.direct {
-                            scratch.sums[0].iter_mut().for_each(Transformed::clear);
+                            scratch.sums[0].iter_mut().for_each(NttPolynomial::clear);
                             (&mut scratch.sums[0], Some(&scratch.plain[place]))
                         } else {
                             (&mut scratch.sums[place], None)
@@ -177,9 +177,9 @@ impl PreparedLinear {
                         let mut masks = requests[request].seed.derive("mask", index as u64).stream();
                         let multiplier = binary(parameters, &mut fresh);
                         key.add_product(&Zeroizing::new(multiplier), sums);
-                        let transformer = Transformer::of(parameters);
+                        let ntt = Ntt::of(parameters);
                         for (sum, polynomial) in sums.iter_mut().zip(scratch.polynomials.iter_mut()) {
-                            transformer.inverse(sum, polynomial);
+                            ntt.inverse(sum, polynomial);
                         }
                         for (polynomial, plain) in scratch.polynomials.iter_mut().zip(plain.into_iter().flatten()) {
                             polynomial.iter_mut().zip(plain).for_each(|(sum, plain)| *sum = sum.wrapping_add(*plain));
@@ -200,14 +200,14 @@ impl PreparedLinear {
         let polynomials = || [(); 2].map(|()| vec![0; parameters.dimension()]);
         let (transformed, plain) = if self.direct { (1, sums) } else { (sums, 0) };
         Scratch {
-            sums: (0..transformed).map(|_| [(); 2].map(|()| Transformed::zero(parameters))).collect(),
+            sums: (0..transformed).map(|_| [(); 2].map(|()| NttPolynomial::zero(parameters))).collect(),
             plain: Zeroizing::new((0..plain).map(|_| polynomials()).collect()),
             polynomials: Zeroizing::new(polynomials()),
             maker: if self.direct { None } else { self.kernels.maker() },
         }
     }
 
-    /// Adds the noise of a fresh zero to a ciphertext that has its product, masks and writes it; gives the server's shares of
+    /// Adds the noise of a rerandomisation to a ciphertext that has its product, masks and writes it; gives the server's shares of
     /// its outputs.
     ///
     /// Without the fresh encryption of zero the returned mask would be `sum k a`, from which the weights follow. The
@@ -268,16 +268,16 @@ struct Output {
 /// Inputs of all requests, ready for products.
 enum Inputs {
     /// One bundle for each request, group and window.
-    Transformed(Vec<Bundle<2>>),
+    Ntt(Vec<Bundle<2>>),
     /// One for each ciphertext.
     Plain(Vec<Polynomials>),
 }
 
 /// Buffers of one thread. Wiped on drop.
 struct Scratch {
-    /// Transforms of the masks and bodies of sums; one is enough for sums without transforms.
-    sums: Vec<[Transformed; 2]>,
-    /// Sums without transforms.
+    /// Transforms of the masks and bodies of sums; one is enough for sums without the NTT.
+    sums: Vec<[NttPolynomial; 2]>,
+    /// Sums without the NTT.
     plain: Zeroizing<Vec<Polynomials>>,
     /// One of the sums.
     polynomials: Zeroizing<Polynomials>,

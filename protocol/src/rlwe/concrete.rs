@@ -14,8 +14,8 @@ use concrete_core::prelude::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::engine::{check_lengths, random_seed};
-use super::{ClientBackend, ClientEngine, Encrypted, HeError, ParameterSet};
+use super::client_keys::{check_lengths, random_seed};
+use super::{ClientBackend, ClientKeys, Encrypted, ParameterSet, RlweError};
 
 /// The backend on `concrete-core`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,7 @@ impl ClientBackend for ConcreteBackend {
         "concrete-core"
     }
 
-    fn generate(&self, parameters: ParameterSet) -> Result<Box<dyn ClientEngine>, HeError> {
+    fn generate(&self, parameters: ParameterSet) -> Result<Box<dyn ClientKeys>, RlweError> {
         let mut generator = SecretRandomGenerator::<ActivatedRandomGenerator>::new(core_seed(&random_seed()?));
         let size = PolynomialSize(parameters.dimension());
         let key = GlweSecretKey::generate_binary(GLWE_DIMENSION, size, &mut generator);
@@ -48,7 +48,7 @@ fn core_seed(bytes: &[u8; 16]) -> CoreSeed {
 }
 
 impl ConcreteEngine {
-    /// An engine for a known key, for tests that share it with another backend.
+    /// Keys for a known key, for tests that share it with another backend.
     #[cfg(test)]
     pub(super) fn from_bits(parameters: ParameterSet, bits: &[i32]) -> Self {
         let coefficients = bits.iter().map(|bit| *bit as u64).collect();
@@ -57,12 +57,12 @@ impl ConcreteEngine {
     }
 }
 
-impl ClientEngine for ConcreteEngine {
+impl ClientKeys for ConcreteEngine {
     fn parameters(&self) -> ParameterSet {
         self.parameters
     }
 
-    fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, HeError> {
+    fn encrypt(&self, plaintexts: &[Vec<u32>]) -> Result<Encrypted, RlweError> {
         check_lengths(self.parameters, plaintexts.iter().map(Vec::len))?;
         let dimension = self.parameters.dimension();
         let seed = random_seed()?;
@@ -81,7 +81,7 @@ impl ClientEngine for ConcreteEngine {
         Ok(Encrypted { seed, bodies })
     }
 
-    fn phase(&self, mask: &[u64], body: &[u64]) -> Result<Vec<u64>, HeError> {
+    fn phase(&self, mask: &[u64], body: &[u64]) -> Result<Vec<u64>, RlweError> {
         check_lengths(self.parameters, [mask.len(), body.len()].into_iter())?;
         // A ciphertext is laid out as mask, then body.
         let ciphertext = GlweCiphertext::from_container([mask, body].concat(), PolynomialSize(mask.len()));
@@ -99,17 +99,17 @@ impl Drop for ConcreteEngine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::NativeEngine;
+    use super::super::client_keys::NativeEngine;
     use super::super::keys::SecretKey;
     use super::super::ring::binary;
     use super::super::{LinearRequest, PreparedLinear, PreparedPublicKey, choose_packing, expand_masks};
     use super::*;
-    use crate::plan::{LinearPlan, LinearShape};
+    use crate::plan::{LinearShape, LinearStep};
     use crate::random::Seed;
     use crate::steps::linear::{client_decrypt, client_encrypt, server_respond};
 
     /// Engines of both backends with the same secret key.
-    fn engines(parameters: ParameterSet) -> [Box<dyn ClientEngine>; 2] {
+    fn key_sets(parameters: ParameterSet) -> [Box<dyn ClientKeys>; 2] {
         let bits = binary(parameters, &mut Seed::for_test(5).stream());
         let native = NativeEngine(SecretKey::from_bits(parameters, &bits));
         [Box::new(native), Box::new(ConcreteEngine::from_bits(parameters, &bits))]
@@ -118,15 +118,15 @@ mod tests {
     #[test]
     fn each_backend_decrypts_the_others_ciphertexts() {
         for parameters in ParameterSet::ALL {
-            let engines = engines(parameters);
+            let key_sets = key_sets(parameters);
             let dimension = parameters.dimension();
             let plaintexts: Vec<Vec<u32>> = (0..2).map(|seed| Seed::for_test(seed).uniform_u32(dimension)).collect();
             for (encryptor, decryptor) in [(0, 1), (1, 0), (1, 1)] {
-                let Encrypted { seed, bodies } = engines[encryptor].encrypt(&plaintexts).unwrap();
+                let Encrypted { seed, bodies } = key_sets[encryptor].encrypt(&plaintexts).unwrap();
                 let masks = expand_masks(&seed, parameters, bodies.len());
                 let mut square = 0.0;
                 for ((mask, body), plaintext) in masks.chunks_exact(dimension).zip(&bodies).zip(&plaintexts) {
-                    let phase = engines[decryptor].phase(mask, body).unwrap();
+                    let phase = key_sets[decryptor].phase(mask, body).unwrap();
                     for (phase, message) in phase.iter().zip(plaintext) {
                         let noise = phase.wrapping_sub(u64::from(*message) << 32) as i64 as f64;
                         assert!(noise.abs() < 9.5 * parameters.deviation(), "{encryptor} to {decryptor}: {noise}");
@@ -144,7 +144,7 @@ mod tests {
         for parameters in ParameterSet::ALL {
             let words = expand_masks(&[3; 16], parameters, 2);
             let (mask, body) = words.split_at(parameters.dimension());
-            let [native, concrete] = engines(parameters).map(|engine| engine.phase(mask, body).unwrap());
+            let [native, concrete] = key_sets(parameters).map(|client_keys| client_keys.phase(mask, body).unwrap());
             assert_eq!(native, concrete);
         }
     }
@@ -153,22 +153,22 @@ mod tests {
     fn a_whole_step_with_this_backend() {
         let shape = LinearShape::fully_connected(70, 9);
         let weights: Vec<i16> = (0..630).map(|index| index % 101 - 50).collect();
-        let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
-        let engine = ConcreteBackend.generate(plan.packing.parameters).unwrap();
-        let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+        let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
+        let client_keys = ConcreteBackend.generate(plan.packing.parameters).unwrap();
+        let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
         let prepared = PreparedLinear::new(&plan, &weights).unwrap();
         let mask = Seed::for_test(2).uniform_u32(70);
-        let upload = client_encrypt(&*engine, &plan, &mask).unwrap();
+        let upload = client_encrypt(&*client_keys, &plan, &mask).unwrap();
         let request = LinearRequest { public_key: &key, upload: &upload, seed: &Seed::for_test(3) };
         let (response, server) = server_respond(&prepared, &[request]).unwrap().swap_remove(0);
-        let client = client_decrypt(&*engine, &plan, &response).unwrap();
+        let client = client_decrypt(&*client_keys, &plan, &response).unwrap();
         for (output, row) in weights.chunks_exact(70).enumerate() {
             let product = |(weight, element): (&i16, &u32)| (i32::from(*weight) as u32).wrapping_mul(*element);
             let expected = row.iter().zip(&mask).map(product).fold(0, u32::wrapping_add);
             let error = client[output].wrapping_add(server[output]).wrapping_sub(expected) as i32;
             assert!(error.abs() <= 1, "{error}");
         }
-        assert!(engine.encrypt(&[vec![0]]).is_err());
-        assert!(engine.phase(&[0], &[0]).is_err());
+        assert!(client_keys.encrypt(&[vec![0]]).is_err());
+        assert!(client_keys.phase(&[0], &[0]).is_err());
     }
 }

@@ -1,10 +1,10 @@
 //! Choice of a packing: the cheapest by bytes and products whose noise bound holds.
 
-use super::error::{HeError, Log2};
+use super::error::{Log2, RlweError};
 use super::noise::{self, KernelSize, LIMIT, TAIL, key_weight};
 use super::packing::{Geometry, phases};
 use super::params::ParameterSet;
-use crate::plan::{LinearPlan, LinearShape, Packing};
+use crate::plan::{LinearShape, LinearStep, Packing};
 
 /// What one ciphertext-plaintext product costs, for each 2048 coefficients, in bytes of traffic: 2 microseconds of a core, at
 /// 1 Gbit/s. Measured, as the next one, by `cargo bench -p tacit-protocol --bench sampling`, which says how.
@@ -22,22 +22,22 @@ const KERNEL_COST: usize = 256;
 /// that the noise bound allows.
 ///
 /// # Errors
-/// [`HeError::Noise`] or [`HeError::ProductRange`] if the weights fit no packing, [`HeError::Elements`] for a wrong
-/// number of weights, [`HeError::Packing`] if the kernel is larger than a polynomial.
-pub fn choose_packing(shape: &LinearShape, weights: &[i16]) -> Result<Packing, HeError> {
+/// [`RlweError::Noise`] or [`RlweError::ProductRange`] if the weights fit no packing, [`RlweError::Elements`] for a wrong
+/// number of weights, [`RlweError::Packing`] if the kernel is larger than a polynomial.
+pub fn choose_packing(shape: &LinearShape, weights: &[i16]) -> Result<Packing, RlweError> {
     cheapest(shape, weights, &joinable(shape))
 }
 
 /// The cheapest packing with one of the given numbers of joined groups.
-pub(super) fn cheapest(shape: &LinearShape, weights: &[i16], group_tiles: &[usize]) -> Result<Packing, HeError> {
+pub(super) fn cheapest(shape: &LinearShape, weights: &[i16], group_tiles: &[usize]) -> Result<Packing, RlweError> {
     let expected = shape.weight_count();
     if weights.len() != expected {
-        return Err(HeError::Elements { what: "the layer's weights", expected, got: weights.len() });
+        return Err(RlweError::Elements { what: "the layer's weights", expected, got: weights.len() });
     }
     let sizes = noise::channel_sizes(weights, shape.output.channels);
     let phases = phases(shape).1.len();
     let mut best: Option<(usize, Packing)> = None;
-    let mut failure = HeError::Packing("the kernel is larger than a polynomial");
+    let mut failure = RlweError::Packing("the kernel is larger than a polynomial");
     for parameters in ParameterSet::ALL {
         let windows = windows(shape, parameters.dimension());
         for group_tile in group_tiles.iter().copied() {
@@ -73,7 +73,7 @@ pub(super) fn cheapest(shape: &LinearShape, weights: &[i16], group_tiles: &[usiz
                         response_mask_bits,
                         response_body_bits,
                     };
-                    let cost = cost(&LinearPlan { shape: *shape, packing });
+                    let cost = cost(&LinearStep { shape: *shape, packing });
                     if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                         best = Some((cost, packing));
                     }
@@ -125,7 +125,7 @@ fn windows(shape: &LinearShape, dimension: usize) -> Vec<[usize; 2]> {
 /// Bits kept of uploads, returned masks and returned bodies: the fewest bytes for which the noise bound holds.
 ///
 /// Masks are the bulk of the traffic, and weigh most; each part of the noise gets a share of what is allowed.
-fn choose_cuts(parameters: ParameterSet, size: KernelSize) -> Result<[u32; 3], HeError> {
+fn choose_cuts(parameters: ParameterSet, size: KernelSize) -> Result<[u32; 3], RlweError> {
     let allowed = ((LIMIT - noise::cut_bias(&uncut_packing(parameters), size.absolute_sum)).max(0.0) / TAIL).powi(2);
     let bits = |variance_for_one: f64, share: f64| {
         // The largest c with variance_for_one * 4^c / 12 <= share.
@@ -136,7 +136,7 @@ fn choose_cuts(parameters: ParameterSet, size: KernelSize) -> Result<[u32; 3], H
     let uncut = noise::variance(&uncut_packing(parameters), size.square_norm);
     let spare = allowed - uncut;
     if spare <= 0.0 {
-        return Err(HeError::Noise { bound_log2: Log2::of(TAIL * uncut.sqrt()) });
+        return Err(RlweError::Noise { bound_log2: Log2::of(TAIL * uncut.sqrt()) });
     }
     Ok([bits(size.square_norm, spare * 0.45), bits(key_weight(parameters), spare * 0.45), bits(1.0, spare * 0.1)])
 }
@@ -156,7 +156,7 @@ const fn uncut_packing(parameters: ParameterSet) -> Packing {
 }
 
 /// Bytes of both directions, and work and memory expressed in bytes.
-fn cost(linear: &LinearPlan) -> usize {
+fn cost(linear: &LinearStep) -> usize {
     let geometry = Geometry::new(linear);
     let (inputs, outputs) = (geometry.input_ciphertexts(), geometry.output_ciphertexts());
     let Packing { parameters, upload_bits, response_mask_bits, response_body_bits, .. } = linear.packing;

@@ -5,7 +5,7 @@ use crate::steps::linear::server_respond;
 use crate::uniformity::assert_uniform;
 
 /// A step small enough that the noise of all its parts can be watched, with both parameter sets.
-fn watched_plan(parameters: ParameterSet) -> (LinearPlan, Vec<i16>) {
+fn watched_plan(parameters: ParameterSet) -> (LinearStep, Vec<i16>) {
     let shape = LinearShape::fully_connected(40, 30);
     let weights = random_weights(1200, if parameters == ParameterSet::N4096 { 20_000 } else { 20 }, 8);
     let packing = Packing {
@@ -18,13 +18,13 @@ fn watched_plan(parameters: ParameterSet) -> (LinearPlan, Vec<i16>) {
         response_mask_bits: 41,
         response_body_bits: 36,
     };
-    (LinearPlan { shape, packing }, weights)
+    (LinearStep { shape, packing }, weights)
 }
 
 /// Phases of the outputs of a response, and the noise in them: the phase less `2^32 W r - rho`.
-fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64, way: Way) -> (Vec<u64>, Vec<i64>) {
-    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
-    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+fn phases_and_noise(plan: &LinearStep, weights: &[i16], responses: u64, way: Way) -> (Vec<u64>, Vec<i64>) {
+    let client_keys = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
     let prepared = way.prepare(plan, weights);
     let geometry = Geometry::new(plan);
     let (mut phases, mut noise) = (Vec::new(), Vec::new());
@@ -32,14 +32,14 @@ fn phases_and_noise(plan: &LinearPlan, weights: &[i16], responses: u64, way: Way
     let mask = |number: u64| Seed::for_test(number).uniform_u32(plan.shape.input.elements());
     let seeds: Vec<Seed> = numbers.iter().map(|number| Seed::for_test(1000 + number)).collect();
     let uploads: Vec<Vec<u8>> =
-        numbers.iter().map(|number| client_encrypt(&*engine, plan, &mask(*number)).unwrap()).collect();
+        numbers.iter().map(|number| client_encrypt(&*client_keys, plan, &mask(*number)).unwrap()).collect();
     let requests: Vec<LinearRequest> =
         uploads.iter().zip(&seeds).map(|(upload, seed)| LinearRequest { public_key: &key, upload, seed }).collect();
     let responses = requests.chunks(way.together).flat_map(|requests| server_respond(&prepared, requests).unwrap());
     for ((number, seed), (response, _)) in numbers.iter().zip(&seeds).zip(responses) {
         let exact = convolve(&plan.shape, weights, &mask(*number));
         for (index, (mask, body)) in read_response(plan, &response).unwrap().iter().enumerate() {
-            let phase = engine.phase(mask, body).unwrap();
+            let phase = client_keys.phase(mask, body).unwrap();
             let mut masks = seed.derive("mask", index as u64).stream();
             for (position, element) in geometry.outputs(index) {
                 let expected = (u64::from(exact[element]) << 32).wrapping_sub(masks.next_u64());
@@ -85,10 +85,10 @@ fn fresh_noise_has_the_stated_deviation() {
 fn what_the_server_sees_is_uniform() {
     for parameters in ParameterSet::ALL {
         let (plan, _) = watched_plan(parameters);
-        let engine = NativeBackend.generate(parameters).unwrap();
-        let uploads: Vec<u8> = (0..8).flat_map(|_| client_encrypt(&*engine, &plan, &[0; 40]).unwrap()).collect();
+        let client_keys = NativeBackend.generate(parameters).unwrap();
+        let uploads: Vec<u8> = (0..8).flat_map(|_| client_encrypt(&*client_keys, &plan, &[0; 40]).unwrap()).collect();
         assert_uniform("uploads of zero", uploads);
-        let key = engine.public_key().unwrap();
+        let key = client_keys.public_key().unwrap();
         assert_uniform("the public key", key.body.iter().flat_map(|word| word.to_le_bytes()));
     }
 }
@@ -117,10 +117,10 @@ fn what_the_client_decrypts_is_uniform_in_the_whole_ciphertext_ring() {
 fn returned_masks_do_not_give_the_weights_away() {
     let shape = LinearShape::fully_connected(1, 1);
     let weights = [37i16];
-    let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
-    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
-    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
-    let upload = client_encrypt(&*engine, &plan, &[5]).unwrap();
+    let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
+    let client_keys = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
+    let upload = client_encrypt(&*client_keys, &plan, &[5]).unwrap();
     let seed: [u8; SEED_BYTES] = upload[..SEED_BYTES].try_into().unwrap();
     let own = expand_masks(&seed, plan.packing.parameters, 1);
     // With one weight the kernel polynomial is that weight, so sum k a = 37 a.
@@ -163,17 +163,17 @@ fn secret_keys_do_not_show_in_debug() {
     assert_eq!(format!("{:?}", Share(vec![12345, 67890])), "Share(2 elements)");
 }
 
-/// Fails if the second noise of the fresh zero is left out: the mask's part would be `a_pk u`, an exact product.
+/// Fails if the second noise of the rerandomisation is left out: the mask's part would be `a_pk u`, an exact product.
 #[test]
 fn returned_masks_carry_their_own_noise() {
     let shape = LinearShape::fully_connected(1, 1);
     let packing = Packing { response_mask_bits: 64, ..choose_packing(&shape, &[0]).unwrap() };
-    let plan = LinearPlan { shape, packing };
-    let engine = NativeBackend.generate(packing.parameters).unwrap();
-    let public_key = engine.public_key().unwrap();
+    let plan = LinearStep { shape, packing };
+    let client_keys = NativeBackend.generate(packing.parameters).unwrap();
+    let public_key = client_keys.public_key().unwrap();
     // A key whose mask is zero: what is left in the returned mask of a zero weight is the noise alone.
     let key = PreparedPublicKey::with_mask(&public_key, &vec![0; packing.parameters.dimension()]);
-    let upload = client_encrypt(&*engine, &plan, &[9]).unwrap();
+    let upload = client_encrypt(&*client_keys, &plan, &[9]).unwrap();
     for way in WAYS {
         let request = LinearRequest { public_key: &key, upload: &upload, seed: &Seed::for_test(2) };
         for (response, _) in way.prepare(&plan, &[0]).respond(&vec![request; way.together]).unwrap() {
@@ -189,7 +189,7 @@ fn returned_masks_carry_their_own_noise() {
 fn only_output_coefficients_are_sent() {
     let shape = LinearShape::fully_connected(60, 7);
     let packing = choose_packing(&shape, &[1; 420]).unwrap();
-    let plan = LinearPlan { shape, packing };
+    let plan = LinearStep { shape, packing };
     let geometry = Geometry::new(&plan);
     let mut elements: Vec<usize> = Vec::new();
     let mut bytes = 0;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use zeroize::Zeroize;
 
+use super::ntt::NttPolynomial;
 use super::params::ParameterSet;
-use super::transform::Transformed;
 
 /// Residues of one polynomial that lie together.
 pub(super) const BLOCK: usize = 32;
@@ -39,7 +39,7 @@ impl<const P: usize> Bundle<P> {
     }
 
     /// Writes a member.
-    pub(super) fn put(&mut self, member: usize, transforms: [&Transformed; P]) {
+    pub(super) fn put(&mut self, member: usize, transforms: [&NttPolynomial; P]) {
         fill(self.parts.iter_mut().skip(member).step_by(self.members), transforms);
     }
 
@@ -62,7 +62,7 @@ impl<const P: usize> Bundle<P> {
 /// Writes a member to its places.
 pub(super) fn fill<'a, const P: usize>(
     places: impl IntoIterator<Item = &'a mut [Block; P]>,
-    transforms: [&Transformed; P],
+    transforms: [&NttPolynomial; P],
 ) {
     let blocks = transforms.map(|each| each.residues().map(|residues| residues.as_chunks::<BLOCK>().0));
     let each = blocks.first().map_or(0, |[first, _]| first.len());

@@ -1,25 +1,25 @@
-//! Products without transforms, for kernels of few taps: each tap adds the input, turned by its place, times its weight.
+//! Products without the NTT, for kernels of few taps: each tap adds the input, turned by its place, times its weight.
 //!
 //! Exact modulo `2^64` by itself. Costs grow with the taps, those of transforms do not: which is cheaper is decided by the
 //! sizes of a layer, with measured costs.
 
 use super::inputs::Polynomials;
 use super::packing::{Geometry, Tap};
-use crate::plan::LinearPlan;
+use crate::plan::LinearStep;
 
 /// Coefficients that are summed at a time: the sums of eight ciphertexts and a piece of an input stay in the first cache.
 const BLOCK: usize = 256;
 
 /// Costs for each coefficient of a polynomial, in hundredths of a nanosecond, as measured with AVX-512: the transform of an
 /// input, a product of transforms whose kernel comes from memory, and a tap. Only their ratios matter. What they decide shows in
-/// the responses of `cargo bench -p tacit-protocol --bench he`: by transforms a product of 4096 coefficients takes about 5
+/// the responses of `cargo bench -p tacit-protocol --bench he`: by the NTT a product of 4096 coefficients takes about 5
 /// microseconds, and each tap 0.6 to 1.2.
 const TRANSFORM_COST: usize = 360;
 const PRODUCT_COST: usize = 120;
 const TAP_COST: usize = 20;
 
-/// Whether products of a step whose packing fits are cheaper without transforms.
-pub(super) fn is_cheaper(plan: &LinearPlan, geometry: &Geometry) -> bool {
+/// Whether products of a step whose packing fits are cheaper without the NTT.
+pub(super) fn is_cheaper(plan: &LinearStep, geometry: &Geometry) -> bool {
     let products = geometry.output_ciphertexts() * geometry.channel_tiles();
     let taps = plan.shape.weight_count().div_ceil(geometry.kernel_count());
     let transformed = 2 * TRANSFORM_COST * geometry.input_ciphertexts() + PRODUCT_COST * products;
@@ -77,9 +77,9 @@ mod tests {
     use rand::Rng;
 
     use super::*;
-    use crate::he::ParameterSet;
-    use crate::he::transform::Transformer;
     use crate::random::Seed;
+    use crate::rlwe::ParameterSet;
+    use crate::rlwe::ntt::Ntt;
 
     #[test]
     fn products_are_those_of_transforms() {
@@ -98,9 +98,9 @@ mod tests {
             for block in 0..blocks(dimension) {
                 add_products([(&taps[..], &mut sum)].into_iter(), &input, block);
             }
-            let transformer = Transformer::of(parameters);
+            let ntt = Ntt::of(parameters);
             for ((sum, input), start) in sum.iter().zip(&input).zip([7, u64::MAX]) {
-                let product = transformer.product(input, &transformer.forward_small(&polynomial));
+                let product = ntt.product(input, &ntt.forward_small(&polynomial));
                 assert!(sum.iter().zip(product).all(|(sum, product)| *sum == product.wrapping_add(start)));
             }
         }

@@ -32,13 +32,13 @@ fn responses_do_not_depend_on_what_is_held_nor_on_who_else_asks() {
             response_body_bits: 38,
             parameters,
         };
-        let plan = LinearPlan { shape, packing };
+        let plan = LinearStep { shape, packing };
         let clients: Vec<_> = (0..5u64)
             .map(|client| {
-                let engine = NativeBackend.generate(parameters).unwrap();
-                let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+                let client_keys = NativeBackend.generate(parameters).unwrap();
+                let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
                 let mask = Seed::for_test(client).uniform_u32(shape.input.elements());
-                (key, client_encrypt(&*engine, &plan, &mask).unwrap(), Seed::for_test(100 + client))
+                (key, client_encrypt(&*client_keys, &plan, &mask).unwrap(), Seed::for_test(100 + client))
             })
             .collect();
         let requests: Vec<LinearRequest> =
@@ -67,8 +67,8 @@ fn responses_do_not_depend_on_what_is_held_nor_on_who_else_asks() {
 fn transforms_are_held_as_far_as_memory_is_given() {
     let shape = LinearShape::fully_connected(700, 90);
     let weights = random_weights(shape.weight_count(), 127, 6);
-    let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
-    let all = PreparedLinear::transforms_bytes(&plan);
+    let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
+    let all = PreparedLinear::ntt_bytes(&plan);
     let bytes = |memory: usize| PreparedLinear::with_memory(&plan, &weights, memory).unwrap().memory_bytes();
     assert_eq!(bytes(usize::MAX), all);
     assert_eq!(bytes(all), all);
@@ -110,7 +110,7 @@ fn weights_that_are_kept_take_four_bytes_each_in_any_packing() {
         };
         check_packing(&shape, &packing).unwrap();
         let weights = random_weights(shape.weight_count(), 127, 7);
-        let taps = Geometry::new(&LinearPlan { shape, packing }).taps(&weights);
+        let taps = Geometry::new(&LinearStep { shape, packing }).taps(&weights);
         assert_eq!(taps.iter().map(Vec::len).sum::<usize>(), weights.len());
         assert!(taps.iter().all(|taps| taps.capacity() == taps.len()), "{packing:?}");
     }

@@ -71,18 +71,18 @@ fn weights(count: usize, small: bool, random: &mut impl RngExt) -> Vec<i16> {
 #[test]
 fn any_memory_gives_the_convolution_by_its_definition() {
     for parameters in ParameterSet::ALL {
-        let engine = NativeBackend.generate(parameters).unwrap();
-        let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+        let client_keys = NativeBackend.generate(parameters).unwrap();
+        let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
         let small = parameters == ParameterSet::N2048;
         for case in 0..CASES {
             let random = &mut Seed::for_test(case).stream();
             let shape = shape(random);
             let weights = weights(shape.weight_count(), small, random);
             let bits = if small { [62, 44, 38] } else { [64, 50, 40] };
-            let plan = LinearPlan { shape, packing: packing(&shape, parameters, bits, random) };
+            let plan = LinearStep { shape, packing: packing(&shape, parameters, bits, random) };
             let geometry = Geometry::new(&plan);
             let mask = Seed::for_test(case).uniform_u32(shape.input.elements());
-            let upload = client_encrypt(&*engine, &plan, &mask).unwrap();
+            let upload = client_encrypt(&*client_keys, &plan, &mask).unwrap();
             let expected = convolve(&shape, &weights, &mask);
             let row = 16 * parameters.dimension() * geometry.channel_tiles();
             let rows = geometry.kernel_count() / geometry.channel_tiles();
@@ -93,7 +93,7 @@ fn any_memory_gives_the_convolution_by_its_definition() {
                 let seed = Seed::for_test(1000 + case);
                 let request = LinearRequest { public_key: &key, upload: &upload, seed: &seed };
                 let (response, server) = server_respond(&prepared, &[request]).unwrap().swap_remove(0);
-                let client = client_decrypt(&*engine, &plan, &response).unwrap();
+                let client = client_decrypt(&*client_keys, &plan, &response).unwrap();
                 for ((client, server), expected) in client.iter().zip(server.iter()).zip(&expected) {
                     let error = client.wrapping_add(*server).wrapping_sub(*expected) as i32;
                     assert!(error.abs() <= 1, "{error} with {memory} bytes, direct {direct}, for {plan:?}");

@@ -3,12 +3,12 @@
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 
-use super::error::HeError;
+use super::error::RlweError;
 use super::keys::SEED_BYTES;
 use super::packing::Geometry;
 use super::params::ParameterSet;
 use crate::bits::{pack, packed_len, unpack};
-use crate::plan::{LinearPlan, Packing};
+use crate::plan::{LinearStep, Packing};
 
 /// The mask polynomials of `count` ciphertexts, one after the other.
 ///
@@ -50,7 +50,7 @@ impl MaskStream {
 }
 
 /// Bytes of a linear step's upload and of its response.
-pub fn message_lengths(linear: &LinearPlan) -> (usize, usize) {
+pub fn message_lengths(linear: &LinearStep) -> (usize, usize) {
     let geometry = Geometry::new(linear);
     let Packing { parameters, upload_bits, .. } = linear.packing;
     let upload = SEED_BYTES + geometry.input_ciphertexts() * packed_len(parameters.dimension(), upload_bits);
@@ -59,7 +59,7 @@ pub fn message_lengths(linear: &LinearPlan) -> (usize, usize) {
 }
 
 /// Bytes of one ciphertext of a response: its mask, and the outputs that it holds.
-pub(super) fn response_length(linear: &LinearPlan, geometry: &Geometry, index: usize) -> usize {
+pub(super) fn response_length(linear: &LinearStep, geometry: &Geometry, index: usize) -> usize {
     let Packing { parameters, response_mask_bits, response_body_bits, .. } = linear.packing;
     packed_len(parameters.dimension(), response_mask_bits)
         + packed_len(geometry.output_count(index), response_body_bits)
@@ -83,7 +83,7 @@ fn read_coefficients(bytes: &[u8], count: usize, bits: u32) -> impl Iterator<Ite
 }
 
 /// A linear step's upload: the seed, then all bodies.
-pub(crate) fn write_bodies(seed: &[u8; SEED_BYTES], bodies: &[Vec<u64>], linear: &LinearPlan) -> Vec<u8> {
+pub(crate) fn write_bodies(seed: &[u8; SEED_BYTES], bodies: &[Vec<u64>], linear: &LinearStep) -> Vec<u8> {
     let mut message = Vec::with_capacity(message_lengths(linear).0);
     message.extend_from_slice(seed);
     for body in bodies {
@@ -102,11 +102,11 @@ pub(crate) struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Checks the length of a linear step's upload.
-    pub(crate) fn new(linear: &LinearPlan, message: &'a [u8]) -> Result<Self, HeError> {
+    pub(crate) fn new(linear: &LinearStep, message: &'a [u8]) -> Result<Self, RlweError> {
         let expected = message_lengths(linear).0;
         let (Some((seed, bodies)), true) = (message.split_first_chunk::<SEED_BYTES>(), message.len() == expected)
         else {
-            return Err(HeError::Length { what: "the encrypted masks", expected, got: message.len() });
+            return Err(RlweError::Length { what: "the encrypted masks", expected, got: message.len() });
         };
         let Packing { parameters, upload_bits, .. } = linear.packing;
         Ok(Self { masks: MaskStream::new(seed), bodies, dimension: parameters.dimension(), bits: upload_bits })
@@ -129,10 +129,10 @@ impl<'a> Upload<'a> {
 pub(crate) type Ciphertext = (Vec<u64>, Vec<u64>);
 
 /// The mask and the output coefficients of each ciphertext of a response; the other coefficients of a body are zero.
-pub(crate) fn read_response(linear: &LinearPlan, message: &[u8]) -> Result<Vec<Ciphertext>, HeError> {
+pub(crate) fn read_response(linear: &LinearStep, message: &[u8]) -> Result<Vec<Ciphertext>, RlweError> {
     let expected = message_lengths(linear).1;
     if message.len() != expected {
-        return Err(HeError::Length { what: "the linear responses", expected, got: message.len() });
+        return Err(RlweError::Length { what: "the linear responses", expected, got: message.len() });
     }
     let geometry = Geometry::new(linear);
     let Packing { parameters, response_mask_bits, response_body_bits, .. } = linear.packing;

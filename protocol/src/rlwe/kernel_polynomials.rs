@@ -7,18 +7,18 @@ use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::bundle::Bundle;
+use super::ntt::{Ntt, NttPolynomial};
 use super::packing::{Geometry, Tap};
 use super::params::ParameterSet;
-use super::transform::{Transformed, Transformer};
 
-/// Kernels that are transformed at a time where they are not held: with their inputs they stay in the second cache.
+/// KernelPolynomials that are transformed at a time where they are not held: with their inputs they stay in the second cache.
 const MADE_TOGETHER: usize = 8;
 
 /// The kernel polynomials of a step, in rows: one row for each output tile of each group, with a kernel for each of the
 /// group's channel tiles. Wiped on drop.
-pub(super) struct Kernels {
+pub(super) struct KernelPolynomials {
     parameters: ParameterSet,
-    /// Kernels of a row.
+    /// KernelPolynomials of a row.
     tiles: usize,
     /// The first rows, transformed.
     held: Vec<Bundle<1>>,
@@ -26,7 +26,7 @@ pub(super) struct Kernels {
     taps: Zeroizing<Vec<Vec<Tap>>>,
 }
 
-impl Kernels {
+impl KernelPolynomials {
     /// The kernels of these weights. As many rows are held as fit into `memory` bytes.
     pub(super) fn new(parameters: ParameterSet, geometry: &Geometry, weights: &[i16], memory: usize) -> Self {
         let tiles = geometry.channel_tiles();
@@ -46,7 +46,7 @@ impl Kernels {
     }
 
     /// Memory of all rows if they are held, in bytes.
-    pub(super) fn transforms_bytes(parameters: ParameterSet, geometry: &Geometry) -> usize {
+    pub(super) fn ntt_bytes(parameters: ParameterSet, geometry: &Geometry) -> usize {
         Bundle::<1>::memory_bytes(parameters, geometry.kernel_count())
     }
 
@@ -100,7 +100,7 @@ impl Kernels {
     }
 }
 
-impl Drop for Kernels {
+impl Drop for KernelPolynomials {
     fn drop(&mut self) {
         self.held.iter_mut().for_each(Zeroize::zeroize);
     }
@@ -120,18 +120,18 @@ impl Drop for RowMaker {
 
 /// Makes kernels from their taps.
 struct Maker {
-    transformer: &'static Transformer,
+    ntt: &'static Ntt,
     /// Zero between uses.
     polynomial: Zeroizing<Vec<i32>>,
-    transformed: Transformed,
+    transformed: NttPolynomial,
 }
 
 impl Maker {
     fn new(parameters: ParameterSet) -> Self {
         Self {
-            transformer: Transformer::of(parameters),
+            ntt: Ntt::of(parameters),
             polynomial: Zeroizing::new(vec![0; parameters.dimension()]),
-            transformed: Transformed::zero(parameters),
+            transformed: NttPolynomial::zero(parameters),
         }
     }
 
@@ -139,7 +139,7 @@ impl Maker {
         for tap in taps {
             self.polynomial[usize::from(tap.position)] = i32::from(tap.weight);
         }
-        self.transformer.forward_small_into(&self.polynomial, &mut self.transformed);
+        self.ntt.forward_small_into(&self.polynomial, &mut self.transformed);
         for tap in taps {
             self.polynomial[usize::from(tap.position)] = 0;
         }

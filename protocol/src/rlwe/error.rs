@@ -4,7 +4,7 @@ use crate::random::RandomError;
 
 /// Why something cannot be encrypted, evaluated or decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeError {
+pub enum RlweError {
     /// A message has a wrong number of bytes.
     #[error("{what} has {got} bytes, expected {expected}")]
     Length {

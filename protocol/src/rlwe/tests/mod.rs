@@ -14,7 +14,7 @@ use super::ring::add_noise;
 use super::search::cheapest;
 use super::*;
 use crate::bits::packed_len;
-use crate::plan::{LinearPlan, LinearShape, Packing, Padding, Shape};
+use crate::plan::{LinearShape, LinearStep, Packing, Padding, Shape};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::linear::{client_decrypt, client_encrypt, server_respond};
@@ -58,7 +58,7 @@ struct Way {
     held: usize,
     /// Uploads that are answered together.
     together: usize,
-    /// Whether products are made without transforms.
+    /// Whether products are made without the NTT.
     direct: bool,
 }
 
@@ -70,7 +70,7 @@ const WAYS: [Way; 4] = [
 ];
 
 impl Way {
-    fn prepare(self, plan: &LinearPlan, weights: &[i16]) -> PreparedLinear {
+    fn prepare(self, plan: &LinearStep, weights: &[i16]) -> PreparedLinear {
         check_packing(&plan.shape, &plan.packing).unwrap();
         let all = Geometry::new(plan).kernel_count() * plan.packing.parameters.dimension() * 16;
         PreparedLinear::with_products(plan, weights, all / 4 * self.held, self.direct).unwrap()
@@ -78,10 +78,10 @@ impl Way {
 }
 
 /// One linear step between a client and a server, the same in every way: `u + s - W r` for each output.
-fn run(plan: &LinearPlan, weights: &[i16], mask: &[u32]) -> Vec<i32> {
-    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
-    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
-    let upload = client_encrypt(&*engine, plan, mask).unwrap();
+fn run(plan: &LinearStep, weights: &[i16], mask: &[u32]) -> Vec<i32> {
+    let client_keys = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
+    let upload = client_encrypt(&*client_keys, plan, mask).unwrap();
     let seed = Seed::random().unwrap();
     let request = LinearRequest { public_key: &key, upload: &upload, seed: &seed };
     let fresh = Seed::random().unwrap();
@@ -95,7 +95,7 @@ fn run(plan: &LinearPlan, weights: &[i16], mask: &[u32]) -> Vec<i32> {
     }
     let (response, server) = responses[0].remove(0);
     assert_eq!((upload.len(), response.len()), message_lengths(plan));
-    let client = client_decrypt(&*engine, plan, &response).unwrap();
+    let client = client_decrypt(&*client_keys, plan, &response).unwrap();
     let expected = convolve(&plan.shape, weights, mask);
     client
         .iter()
@@ -105,7 +105,7 @@ fn run(plan: &LinearPlan, weights: &[i16], mask: &[u32]) -> Vec<i32> {
         .collect()
 }
 
-fn assert_exact(plan: &LinearPlan, weights: &[i16], mask: &[u32]) {
+fn assert_exact(plan: &LinearStep, weights: &[i16], mask: &[u32]) {
     let errors = run(plan, weights, mask);
     assert!(errors.iter().all(|error| error.abs() <= 1), "{:?} errs for {plan:?}", errors.iter().max());
 }
@@ -144,7 +144,7 @@ proptest! {
         let weights = random_weights(shape.weight_count(), limit, seed);
         let packing = choose_packing(&shape, &weights).unwrap();
         check_packing(&shape, &packing).unwrap();
-        assert_exact(&LinearPlan { shape, packing }, &weights, &Seed::for_test(seed).uniform_u32(shape.input.elements()));
+        assert_exact(&LinearStep { shape, packing }, &weights, &Seed::for_test(seed).uniform_u32(shape.input.elements()));
     }
 
     #[test]
@@ -166,7 +166,7 @@ proptest! {
         };
         check_packing(&shape, &packing).unwrap();
         let weights = random_weights(shape.weight_count(), 31, seed);
-        assert_exact(&LinearPlan { shape, packing }, &weights, &Seed::for_test(seed).uniform_u32(shape.input.elements()));
+        assert_exact(&LinearStep { shape, packing }, &weights, &Seed::for_test(seed).uniform_u32(shape.input.elements()));
     }
 }
 
@@ -182,7 +182,7 @@ fn edge_values_are_exact() {
         for weight in [0, 1, -1, i16::MAX, i16::MIN] {
             let weights = vec![weight; shape.weight_count()];
             let packing = choose_packing(&shape, &weights).unwrap();
-            let plan = LinearPlan { shape, packing };
+            let plan = LinearStep { shape, packing };
             for mask in [0, 1, u32::MAX, 1 << 31, (1 << 31) - 1] {
                 assert_exact(&plan, &weights, &vec![mask; shape.input.elements()]);
             }
@@ -202,7 +202,7 @@ fn images_larger_than_a_polynomial_are_cut_into_windows() {
     let weights = random_weights(shape.weight_count(), 200, 3);
     let packing = choose_packing(&shape, &weights).unwrap();
     assert!(packing.window[0] * packing.window[1] <= 4096);
-    assert_exact(&LinearPlan { shape, packing }, &weights, &Seed::for_test(4).uniform_u32(shape.input.elements()));
+    assert_exact(&LinearStep { shape, packing }, &weights, &Seed::for_test(4).uniform_u32(shape.input.elements()));
 }
 
 #[test]
@@ -210,21 +210,21 @@ fn weights_that_cannot_be_decrypted_are_refused() {
     let shape = LinearShape::fully_connected(3000, 1);
     let weights = vec![i16::MAX; 3000];
     let packing = choose_packing(&shape, &vec![1; 3000]).unwrap();
-    let error = PreparedLinear::new(&LinearPlan { shape, packing }, &weights).err().unwrap();
-    assert!(matches!(error, HeError::Noise { .. }), "{error}");
-    assert!(matches!(choose_packing(&shape, &weights[1..]), Err(HeError::Elements { .. })));
+    let error = PreparedLinear::new(&LinearStep { shape, packing }, &weights).err().unwrap();
+    assert!(matches!(error, RlweError::Noise { .. }), "{error}");
+    assert!(matches!(choose_packing(&shape, &weights[1..]), Err(RlweError::Elements { .. })));
 }
 
 #[test]
 fn messages_of_a_wrong_length_are_refused() {
     let shape = LinearShape::fully_connected(20, 5);
     let weights = random_weights(100, 100, 1);
-    let plan = LinearPlan { shape, packing: choose_packing(&shape, &weights).unwrap() };
-    let engine = NativeBackend.generate(plan.packing.parameters).unwrap();
-    let key = PreparedPublicKey::new(&engine.public_key().unwrap()).unwrap();
+    let plan = LinearStep { shape, packing: choose_packing(&shape, &weights).unwrap() };
+    let client_keys = NativeBackend.generate(plan.packing.parameters).unwrap();
+    let key = PreparedPublicKey::new(&client_keys.public_key().unwrap()).unwrap();
     let prepared = PreparedLinear::new(&plan, &weights).unwrap();
     let seed = Seed::for_test(1);
-    let upload = client_encrypt(&*engine, &plan, &[7; 20]).unwrap();
+    let upload = client_encrypt(&*client_keys, &plan, &[7; 20]).unwrap();
     let respond = |key: &PreparedPublicKey, upload: &[u8]| {
         server_respond(&prepared, &[LinearRequest { public_key: key, upload, seed: &seed }])
     };
@@ -232,14 +232,14 @@ fn messages_of_a_wrong_length_are_refused() {
     for length in [0, 1, 15, upload.len() - 1, upload.len() + 1] {
         let mut upload = upload.clone();
         upload.resize(length, 0);
-        assert!(matches!(respond(&key, &upload), Err(HeError::Length { .. })));
+        assert!(matches!(respond(&key, &upload), Err(RlweError::Length { .. })));
     }
     for length in [0, response.len() - 1, response.len() + 1] {
         let mut response = response.clone();
         response.resize(length, 0);
-        assert!(matches!(client_decrypt(&*engine, &plan, &response), Err(HeError::Length { .. })));
+        assert!(matches!(client_decrypt(&*client_keys, &plan, &response), Err(RlweError::Length { .. })));
     }
-    assert!(matches!(client_encrypt(&*engine, &plan, &[7; 19]), Err(HeError::Elements { .. })));
+    assert!(matches!(client_encrypt(&*client_keys, &plan, &[7; 19]), Err(RlweError::Elements { .. })));
     let other = if plan.packing.parameters == ParameterSet::N4096 { ParameterSet::N2048 } else { ParameterSet::N4096 };
     let other = NativeBackend.generate(other).unwrap().public_key().unwrap();
     assert!(respond(&PreparedPublicKey::new(&other).unwrap(), &upload).is_err());
