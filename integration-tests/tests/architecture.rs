@@ -31,7 +31,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// The only files that may contain `unsafe`: kernels behind a check of the processor's features.
-const UNSAFE_FILES: &[&str] = &["protocol/src/ot/kernel/mod.rs", "engine/src/kernels/simd.rs"];
+const UNSAFE_FILES: &[&str] = &["protocol/src/ot/simd/mod.rs", "engine/src/kernels/simd.rs"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -1,4 +1,4 @@
-//! Encryption, decryption and server responses, alone. Run with `cargo bench -p tacit-protocol --bench he`, and with
+//! Encryption, decryption and server responses, alone. Run with `cargo bench -p tacit-protocol --bench rlwe`, and with
 //! `--features concrete-core` for the other backend beside it.
 
 use std::sync::LazyLock;

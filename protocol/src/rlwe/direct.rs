@@ -12,7 +12,7 @@ const BLOCK: usize = 256;
 
 /// Costs for each coefficient of a polynomial, in hundredths of a nanosecond, as measured with AVX-512: the transform of an
 /// input, a product of transforms whose kernel comes from memory, and a tap. Only their ratios matter. What they decide shows in
-/// the responses of `cargo bench -p tacit-protocol --bench he`: by the NTT a product of 4096 coefficients takes about 5
+/// the responses of `cargo bench -p tacit-protocol --bench rlwe`: by the NTT a product of 4096 coefficients takes about 5
 /// microseconds, and each tap 0.6 to 1.2.
 const TRANSFORM_COST: usize = 360;
 const PRODUCT_COST: usize = 120;
