@@ -68,7 +68,7 @@ pub(crate) fn reveals_class_only(plan: &Plan) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_protocol::ot::ExtensionKind;
+    use tacit_protocol::plan::ExtensionKind;
     use tacit_protocol::plan::{InputSpec, Node, OutputSpec, Shape};
 
     fn plan(last: Step, shape: Shape, function: OutputFunction) -> Plan {

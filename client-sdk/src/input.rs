@@ -46,7 +46,7 @@ pub(crate) fn encode_batch(plan: &Plan, inputs: &ArrayD<f32>) -> Result<Vec<Shar
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tacit_protocol::ot::ExtensionKind;
+    use tacit_protocol::plan::ExtensionKind;
     use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Shape, Step};
 
     fn plan() -> Plan {

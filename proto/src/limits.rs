@@ -1,6 +1,6 @@
 //! Bounds that the schema documents. Both sides hold to them, and the conversions enforce them.
 
-use tacit_protocol::{plan, session::Message, steps::select};
+use tacit_protocol::{plan, session::Message};
 
 /// Longest message, in bytes of its protobuf encoding: what `max_decoding_message_size` is set to.
 pub const MESSAGE_BYTES: usize = 1 << 20;
@@ -36,10 +36,10 @@ pub const NODES: usize = plan::MAX_NODES;
 pub const NODE_INPUTS: usize = plan::MAX_INPUTS;
 
 /// Most digits of a comparison.
-pub const DIGITS: usize = select::MAX_DIGITS;
+pub const DIGITS: usize = plan::MAX_DIGITS;
 
 /// Most bits of a digit of a comparison.
-pub const DIGIT_BITS: u32 = select::MAX_DIGIT_BITS;
+pub const DIGIT_BITS: u32 = plan::MAX_DIGIT_BITS;
 
 /// Most bits of a revealed class.
 pub const CLASS_BITS: u32 = plan::MAX_CLASS_BITS;

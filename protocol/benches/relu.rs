@@ -4,12 +4,11 @@
 use std::sync::LazyLock;
 
 use divan::{Bencher, counter::ItemsCount};
-use tacit_protocol::ot::{BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender, base_send, padded};
+use tacit_protocol::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender, base_send};
+use tacit_protocol::plan::{ExtensionKind, SelectLayout, Selection, digit_widths, padded};
 use tacit_protocol::random::Seed;
 use tacit_protocol::share::Share;
-use tacit_protocol::steps::select::{
-    SelectClient, SelectLayout, SelectProgress, SelectServer, SelectServerPending, Selection, digit_widths,
-};
+use tacit_protocol::steps::select::{SelectClient, SelectProgress, SelectServer, SelectServerPending};
 
 const ELEMENTS: usize = 65_536;
 

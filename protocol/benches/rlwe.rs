@@ -4,11 +4,10 @@
 use std::sync::LazyLock;
 
 use divan::{Bencher, counter::ItemsCount};
-use tacit_protocol::plan::{LinearShape, LinearStep, Padding, Shape};
+use tacit_protocol::plan::{LinearShape, LinearStep, Padding, ParameterSet, Shape};
 use tacit_protocol::random::Seed;
 use tacit_protocol::rlwe::{
-    ClientBackend, ClientKeys, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
-    choose_packing,
+    ClientBackend, ClientKeys, LinearRequest, NativeBackend, PreparedLinear, PreparedPublicKey, choose_packing,
 };
 use tacit_protocol::steps::linear::{client_encrypt, server_respond};
 

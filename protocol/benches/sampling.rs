@@ -7,10 +7,10 @@
 //! decryption added these are the costs by which packings are chosen (`he/search.rs`).
 
 use divan::Bencher;
-use tacit_protocol::plan::{LinearShape, LinearStep, Packing};
+use tacit_protocol::plan::{LinearShape, LinearStep, Packing, ParameterSet};
 use tacit_protocol::random::Seed;
 use tacit_protocol::rlwe::{
-    ClientBackend, ClientKeys, LinearRequest, NativeBackend, ParameterSet, PreparedLinear, PreparedPublicKey,
+    ClientBackend, ClientKeys, LinearRequest, NativeBackend, PreparedLinear, PreparedPublicKey,
 };
 use tacit_protocol::steps::linear::{client_encrypt, server_respond};
 

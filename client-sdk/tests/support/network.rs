@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use ndarray::ArrayD;
-use tacit_protocol::ot::ExtensionKind;
+use tacit_protocol::plan::ExtensionKind;
 use tacit_protocol::plan::{
     InputSpec, LinearShape, LinearStep, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
 };

@@ -1,10 +1,10 @@
 //! Writing the plan and its integers down, node by node.
 
 use rayon::prelude::*;
+use tacit_protocol::plan::digit_widths;
 use tacit_protocol::plan::{InputSpec, LinearStep, Node, OutputSpec, Plan, Step};
 use tacit_protocol::rlwe::{choose_packing, noise_report};
 use tacit_protocol::share::Share;
-use tacit_protocol::steps::select::digit_widths;
 
 use super::{CompileError, CompileOptions, LayerReport};
 use crate::graph::FloatLinear;

@@ -5,8 +5,8 @@
 //! one wins, since its code is larger. The low bits of the winner are the code, and the server reveals just those of its
 //! share: the low bits of a sum depend on the low bits of its terms only.
 
+use tacit_protocol::plan::digit_widths;
 use tacit_protocol::plan::{Axis, Node, NodeId, OutputFunction, Plan, Shape, Step};
-use tacit_protocol::steps::select::digit_widths;
 
 use super::{CompileError, CompileOptions};
 use tacit_engine::{Parameters, RingBias};

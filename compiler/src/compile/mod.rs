@@ -10,7 +10,7 @@ mod report;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use tacit_protocol::ot::ExtensionKind;
+use tacit_protocol::plan::ExtensionKind;
 use tacit_protocol::plan::{InputSpec, OutputSpec, Plan};
 
 use crate::graph::Graph;

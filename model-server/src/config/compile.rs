@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use tacit_compiler::{Answer, CompileOptions};
-use tacit_protocol::ot::{ExtensionKind, TreeHeight};
+use tacit_protocol::plan::{ExtensionKind, TreeHeight};
 
 use super::values::named;
 

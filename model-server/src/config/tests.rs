@@ -1,4 +1,4 @@
-use tacit_protocol::ot::{ExtensionKind, TreeHeight};
+use tacit_protocol::plan::{ExtensionKind, TreeHeight};
 
 use super::*;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tacit_model_server::{Limits, ServeError, Server, ShutdownHandle};
 use tacit_proto::pb::private_inference_client::PrivateInferenceClient;
 use tacit_proto::{Reason, pb};
-use tacit_protocol::ot::ExtensionKind;
+use tacit_protocol::plan::ExtensionKind;
 use tacit_protocol::plan::{
     InputSpec, LinearShape, LinearStep, Node, NodeId, OutputFunction, OutputSpec, Plan, PlanDigest, Shape, Step,
 };

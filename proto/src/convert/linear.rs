@@ -1,7 +1,7 @@
 //! Shapes, extents, packing and linear steps.
 
+use tacit_protocol::plan::ParameterSet;
 use tacit_protocol::plan::{LinearShape, LinearStep, Packing, Padding, Shape};
-use tacit_protocol::rlwe::ParameterSet;
 
 use super::check::{bits, bounded, elements, narrow, required};
 use super::{ConvertError, Problem};

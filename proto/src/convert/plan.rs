@@ -1,6 +1,6 @@
 //! The plan, its nodes, and its digest.
 
-use tacit_protocol::ot::{ExtensionKind, TreeHeight};
+use tacit_protocol::plan::{ExtensionKind, TreeHeight};
 use tacit_protocol::plan::{InputSpec, Node, OutputFunction, OutputSpec, Plan, PlanDigest};
 
 use super::check::{array, bits, dimensions, finite, known, length, narrow, narrow_all, out_of_range, required};
@@ -117,7 +117,7 @@ fn transfers_from_wire(wire: pb::Transfers) -> Result<ExtensionKind, ConvertErro
     Ok(match required("kind", wire.kind)? {
         pb::transfers::Kind::SoftSpoken(pb::SoftSpoken { height }) => {
             let known = u8::try_from(height).ok().and_then(TreeHeight::new);
-            let maximum = TreeHeight::MAXIMUM.get().into();
+            let maximum = TreeHeight::MAX.get().into();
             ExtensionKind::SoftSpoken(known.ok_or_else(|| out_of_range("soft_spoken.height", height, 1, maximum))?)
         }
         pb::transfers::Kind::Silent(pb::Silent {}) => ExtensionKind::Silent,

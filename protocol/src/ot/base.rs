@@ -12,17 +12,29 @@ use subtle::{Choice, ConditionallySelectable};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
-    BASE_FIRST_LEN, ExtensionReceiver, ExtensionSender, OtError, ROWS, TreeHeight,
+    error::OtError,
+    kind::{ExtensionReceiver, ExtensionSender},
     transcript::{Key, Transcript},
     tree,
 };
+use crate::plan::{ROWS, TreeHeight};
 use crate::random::Seed;
 
 /// Bytes of a point.
 pub(super) const POINT: usize = 32;
 
+/// Bytes of the first message of the base OTs.
+pub const BASE_FIRST_LEN: usize = ROWS * 2 * POINT;
+
 const FIRST_MESSAGE: &str = "first message of the base OTs";
 const REPLY: &str = "reply of the base OTs";
+
+impl TreeHeight {
+    /// Bytes of the reply of the base OTs.
+    pub const fn base_reply_len(self) -> usize {
+        POINT + self.corrections_len()
+    }
+}
 
 /// Receiver of the base OTs, between its message and the reply. Becomes the [`ExtensionSender`].
 ///

@@ -7,10 +7,10 @@ use aes::{
 use zeroize::Zeroizing;
 
 use super::{
-    ROWS,
     simd::{FOLD, Instructions, LANE, LANE_BLOCKS, Lane, Row, STREAM_LANES, Stream},
     tree::Tree,
 };
+use crate::plan::ROWS;
 
 /// Blocks of 128 transfers that are expanded at once.
 pub(super) const CHUNK: usize = STREAM_LANES * LANE_BLOCKS;

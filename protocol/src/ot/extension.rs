@@ -4,15 +4,15 @@ use rayon::prelude::*;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
-    BLOCK, OtError, ROWS, TreeHeight,
+    error::OtError,
     expansion::{CHUNK, Expansion},
     hash::{HASHED, HashScratch, PadHash},
-    padded,
     pool::Pool,
     simd::{Instructions, LANE, LANE_BLOCKS, Lane, STREAM_LANES, Stream},
     transcript::{Key, Transcript},
     tree::Tree,
 };
+use crate::plan::{BLOCK, ROWS, TreeHeight, padded};
 
 pub(super) const EXTENSION: &str = "extension message";
 

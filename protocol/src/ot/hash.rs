@@ -6,10 +6,8 @@ use aes::{
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{
-    BLOCK,
-    simd::{Instructions, LANE, LANE_BLOCKS, Lane},
-};
+use super::simd::{Instructions, LANE, LANE_BLOCKS, Lane};
+use crate::plan::BLOCK;
 
 /// Transfers that are hashed at once.
 pub(super) const HASHED: usize = LANE_BLOCKS * BLOCK;

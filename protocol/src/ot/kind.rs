@@ -1,54 +1,15 @@
 //! The kinds of extension behind one interface.
 
 use super::{
-    OtError, ReceiverKeys, SenderKeys, TreeHeight,
-    extension::{SoftReceiver, SoftSender},
-    padded,
+    error::OtError,
+    extension::{ReceiverKeys, SenderKeys, SoftReceiver, SoftSender},
     silent::{SilentReceiver, SilentSender},
     transcript::Transcript,
     tree::Tree,
 };
+use crate::plan::{ExtensionKind, TreeHeight};
 
-/// How random OTs are made of base OTs. Public; both parties must use the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExtensionKind {
-    /// SoftSpokenOT with trees of this height `k`: `ceil(128 / k)` bits for each transfer, nothing to prepare and no
-    /// assumption but those of AES.
-    SoftSpoken(TreeHeight),
-    /// From learning parity with noise ([`silent`](super::silent)): one bit for each transfer, after a preparation of
-    /// about 1.3 bits for each and a fixed part of 124,000 bytes.
-    Silent,
-}
-
-impl ExtensionKind {
-    /// What plans use unless told otherwise.
-    pub const DEFAULT: Self = Self::SoftSpoken(TreeHeight::DEFAULT);
-
-    /// Height of the trees of the base OTs, for [`BaseReceiver::start`](super::BaseReceiver::start) and
-    /// [`base_send`](super::base_send).
-    pub const fn tree_height(self) -> TreeHeight {
-        match self {
-            Self::SoftSpoken(height) => height,
-            Self::Silent => TreeHeight::MAXIMUM,
-        }
-    }
-
-    /// Exact bytes of one extension message for [`padded`]`(count)` transfers.
-    pub const fn extension_len(self, count: usize) -> usize {
-        match self {
-            Self::SoftSpoken(height) => height.extension_len(count),
-            Self::Silent => padded(count) / 8,
-        }
-    }
-}
-
-impl Default for ExtensionKind {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// Chooses. Made by [`base_send`](super::base_send), made silent by [`silent`](super::silent); wiped on drop, redacted
+/// Chooses. Made by [`base_send`](super::base_send), made silent by [`SilentSetup`](super::SilentSetup); wiped on drop, redacted
 /// in `Debug`.
 pub struct ExtensionReceiver(pub(super) Receiver);
 
@@ -58,7 +19,7 @@ pub(super) enum Receiver {
 }
 
 /// Gets both keys of each transfer. Made by [`BaseReceiver::finish`](super::BaseReceiver::finish), made silent by
-/// [`silent`](super::silent); wiped on drop, redacted in `Debug`.
+/// [`SilentSetup`](super::SilentSetup); wiped on drop, redacted in `Debug`.
 pub struct ExtensionSender(pub(super) Sender);
 
 pub(super) enum Sender {

@@ -97,130 +97,23 @@
 //! well-formed message gives wrong keys rather than an error. The transport provides integrity.
 
 mod base;
+mod error;
 mod expansion;
 mod extension;
 mod hash;
 mod kind;
 mod pool;
-pub mod silent;
+mod silent;
+mod silent_setup;
 mod simd;
 #[cfg(test)]
 mod tests;
 mod transcript;
 mod tree;
 
-pub use base::{BaseReceiver, base_send};
+pub use base::{BASE_FIRST_LEN, BaseReceiver, base_send};
+pub use error::OtError;
 pub use extension::{ReceiverKeys, SenderKeys};
-pub use kind::{ExtensionKind, ExtensionReceiver, ExtensionSender};
-
-use crate::random::RandomError;
-
-/// Batches are counted in multiples of this many transfers.
-pub const BLOCK: usize = 128;
-
-/// Computational security in bits: number of base OTs, and of rows of an extension.
-const ROWS: usize = 128;
-
-/// Bytes of the first message of the base OTs.
-pub const BASE_FIRST_LEN: usize = ROWS * 2 * base::POINT;
-
-/// `count` rounded up to a multiple of [`BLOCK`].
-pub const fn padded(count: usize) -> usize {
-    count.next_multiple_of(BLOCK)
-}
-
-/// Height `k` of the trees, 1 to 8: an extension sends `ceil(128 / k)` bits for each transfer, and
-/// computes about `2^k * 128 / k` bits of pseudorandom streams. Both parties must use the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TreeHeight(u8);
-
-impl TreeHeight {
-    /// What plans use unless told otherwise: 2.75 bytes for each transfer. Up to here each level saves more time on a
-    /// network of 1 Gbit/s than it costs in computation (the table in `docs/protocol.md`, section 5.2).
-    pub const DEFAULT: Self = Self(6);
-
-    /// The fewest bytes for each transfer.
-    pub const MAXIMUM: Self = Self(8);
-
-    /// A height of 1 to 8.
-    pub const fn new(height: u8) -> Option<Self> {
-        if 1 <= height && height <= 8 { Some(Self(height)) } else { None }
-    }
-
-    /// The height, 1 to 8.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// Number of trees.
-    const fn trees(self) -> usize {
-        ROWS.div_ceil(self.0 as usize)
-    }
-
-    /// Rows `s .. s+h` of each tree.
-    fn ranges(self) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let height = usize::from(self.0);
-        (0..self.trees()).map(move |tree| tree * height..ROWS.min((tree + 1) * height))
-    }
-
-    /// Bytes of the reply of the base OTs.
-    pub const fn base_reply_len(self) -> usize {
-        base::POINT + self.corrections_len()
-    }
-
-    /// Bytes of all trees' corrections: one for each level but the first.
-    const fn corrections_len(self) -> usize {
-        (ROWS - self.trees()) * tree::CORRECTION
-    }
-
-    /// Bytes of an extension message for 128 transfers.
-    const fn block_len(self) -> usize {
-        self.trees() * BLOCK / 8
-    }
-
-    /// Exact bytes of one extension message for [`padded`]`(count)` transfers.
-    pub const fn extension_len(self, count: usize) -> usize {
-        count.div_ceil(BLOCK) * self.block_len()
-    }
-}
-
-/// Why a transfer failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OtError {
-    /// The system's random generator failed.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// A message of the peer has the wrong length.
-    #[error("the {message} has {actual} bytes instead of {expected}")]
-    Length {
-        /// Which message.
-        message: &'static str,
-        /// Bytes that it should have.
-        expected: usize,
-        /// Bytes that it has.
-        actual: usize,
-    },
-    /// A message of the peer holds bytes that are not the canonical encoding of a point.
-    #[error("point {index} of the {message} is not a canonical encoding")]
-    InvalidPoint {
-        /// Which message.
-        message: &'static str,
-        /// Position of the point in the message.
-        index: usize,
-    },
-    /// A message of the peer holds the identity, or leads to it.
-    #[error("point {index} of the {message} gives the identity")]
-    IdentityPoint {
-        /// Which message.
-        message: &'static str,
-        /// Position of the point in the message.
-        index: usize,
-    },
-}
-
-impl OtError {
-    /// Fails unless `message` has exactly `expected` bytes.
-    pub(crate) fn check_length(message: &'static str, expected: usize, bytes: &[u8]) -> Result<(), Self> {
-        if bytes.len() == expected { Ok(()) } else { Err(Self::Length { message, expected, actual: bytes.len() }) }
-    }
-}
+pub use kind::{ExtensionReceiver, ExtensionSender};
+pub use silent::{silent_reply_len, silent_request_len};
+pub use silent_setup::{SilentSetup, silent_reply};

@@ -6,6 +6,7 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 
 use super::{base::send_from_seed, transcript::Transcript, *};
+use crate::plan::{BLOCK, ExtensionKind, TreeHeight, padded};
 use crate::random::Seed;
 use crate::uniformity::assert_uniform;
 

@@ -3,7 +3,7 @@
 use aes::{Aes128Enc, cipher::KeyInit};
 use sha2::{Digest, Sha256};
 
-use super::{ROWS, TreeHeight};
+use crate::plan::{ROWS, TreeHeight};
 use zeroize::Zeroizing;
 
 /// `T` of the module's description. Public.
@@ -17,7 +17,7 @@ impl Transcript {
     pub(super) fn new(height: TreeHeight, first_message: &[u8], sender_point: &[u8]) -> Self {
         let hash = Sha256::new()
             .chain_update(b"tacit v1 ot transcript")
-            .chain_update([height.0])
+            .chain_update([height.get()])
             .chain_update(first_message)
             .chain_update(sender_point);
         Self(hash.finalize().into())

@@ -7,13 +7,24 @@ use aes::{
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
-use super::{
-    ROWS, TreeHeight,
-    transcript::{Key, Transcript},
-};
+use super::transcript::{Key, Transcript};
+use crate::plan::{ROWS, TreeHeight};
 
 /// Bytes of the correction of one level: for each of the two keys of a base OT, the sum that it hides.
 pub(super) const CORRECTION: usize = 2 * size_of::<Key>();
+
+impl TreeHeight {
+    /// Rows `s .. s+h` of each tree.
+    pub(super) fn ranges(self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let height = usize::from(self.get());
+        (0..self.trees()).map(move |tree| tree * height..ROWS.min((tree + 1) * height))
+    }
+
+    /// Bytes of all trees' corrections: one for each level but the first.
+    pub(super) const fn corrections_len(self) -> usize {
+        (ROWS - self.trees()) * CORRECTION
+    }
+}
 
 /// The leaves of one tree as keys of their streams. The key schedules are wiped on drop.
 pub(super) struct Tree {

@@ -5,9 +5,11 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Axis, LinearStep, OutputFunction, Padding, Plan, Shape, Step};
-use crate::ot::ExtensionKind;
-use crate::rlwe::ParameterSet;
+use super::extension::ExtensionKind;
+use super::graph::{OutputFunction, Plan, Step};
+use super::linear::LinearStep;
+use super::parameters::ParameterSet;
+use super::shape::{Axis, Padding, Shape};
 
 /// First bytes of the encoding: changes whenever the meaning of a plan changes.
 const VERSION: &[u8] = b"tacit plan v3";

@@ -1,6 +1,6 @@
 //! Between real numbers and the ring, at the two ends of a plan.
 
-use super::{Plan, Step};
+use super::graph::{Plan, Step};
 use crate::share::Share;
 
 /// Why an input tensor is refused before anything is sent.

@@ -1,20 +1,7 @@
 //! Shape and packing of a linear step.
 
-use super::Shape;
-use crate::rlwe::ParameterSet;
-
-/// Zeros added around an image, in elements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Padding {
-    /// Rows above.
-    pub top: usize,
-    /// Columns on the left.
-    pub left: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns on the right.
-    pub right: usize,
-}
+use super::parameters::ParameterSet;
+use super::shape::{Padding, Shape};
 
 /// Geometry of a convolution. A fully connected layer is a 1x1 convolution of an `n x 1 x 1` input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,6 @@
 //! Rules of a plan, each broken once.
 
 use super::*;
-use crate::ot::TreeHeight;
-use crate::rlwe::ParameterSet;
 
 fn packing() -> Packing {
     Packing {
@@ -157,7 +155,7 @@ fn the_digest_depends_on_everything() {
         |plan| linear(plan).kernel = [3, 2],
         |plan| plan.transfers = ExtensionKind::Silent,
         |plan| plan.transfers = ExtensionKind::SoftSpoken(TreeHeight::new(1).unwrap()),
-        |plan| plan.transfers = ExtensionKind::SoftSpoken(TreeHeight::MAXIMUM),
+        |plan| plan.transfers = ExtensionKind::SoftSpoken(TreeHeight::MAX),
     ];
     let digests: Vec<PlanDigest> = changes
         .iter()

@@ -1,9 +1,11 @@
 //! Checks on a plan that came from a peer: after [`Plan::validate`], sizes are bounded, indices are in range and
 //! shapes fit each other, so that the rest of the crate computes with them without overflow.
 
-use super::{Axis, LinearShape, Node, Padding, Plan, Shape, Step};
-use crate::rlwe::check_packing;
-use crate::steps::select::SelectLayout;
+use super::comparison::SelectLayout;
+use super::graph::{Node, Plan, Step};
+use super::linear::LinearShape;
+use super::packing::check_packing;
+use super::shape::{Axis, Padding, Shape};
 
 /// Most nodes in a plan.
 pub const MAX_NODES: usize = 4096;
@@ -12,7 +14,7 @@ pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most elements of all values together: bounds a session's memory, and the union over which noise may fail.
 pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
 /// Most terms of all sum pools together: bounds the time that local steps take.
-const MAX_POOLED: usize = 1 << 34;
+const MAX_POOLED: u64 = 1 << 34;
 /// Most values that a node takes.
 pub const MAX_INPUTS: usize = 64;
 /// Most bits of a class: no value has more elements.
@@ -59,10 +61,12 @@ impl Plan {
             return whole("all values together have more than 2^23 elements");
         }
         let pooled = self.nodes.iter().map(|node| match node.step {
-            Step::SumPool { kernel: [height, width], .. } => node.shape.elements() * height * width,
+            Step::SumPool { kernel: [height, width], .. } => {
+                [node.shape.elements(), height, width].into_iter().map(|size| size as u64).product()
+            }
             _ => 0,
         });
-        if pooled.sum::<usize>() > MAX_POOLED {
+        if pooled.sum::<u64>() > MAX_POOLED {
             return whole("all sum pools together have more than 2^34 terms");
         }
         let compared = self
@@ -144,7 +148,7 @@ impl Plan {
                 check(linear.shape.input == input.shape, "the layer's input shape differs from its input's")?;
                 check(linear.shape.output == node.shape, "the layer's output shape differs from the node's")?;
                 validate_linear_shape(&linear.shape)?;
-                check_packing(&linear.shape, &linear.packing).map_err(|error| error.to_string())
+                check_packing(&linear.shape, &linear.packing).map_err(str::to_string)
             }
             Step::Square { drop } => {
                 check(*drop <= 30, "at most 30 bits can be dropped")?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use zeroize::Zeroize;
 
 use super::ntt::NttPolynomial;
-use super::params::ParameterSet;
+use crate::plan::ParameterSet;
 
 /// Residues of one polynomial that lie together.
 pub(super) const BLOCK: usize = 32;

@@ -3,8 +3,9 @@
 use rand::{TryRng, rngs::SysRng};
 
 use super::error::RlweError;
-use super::keys::{PublicKey, SEED_BYTES, SecretKey};
-use super::params::ParameterSet;
+use super::keys::{PublicKey, SecretKey};
+use super::masks::SEED_BYTES;
+use crate::plan::ParameterSet;
 use crate::random::RandomError;
 
 /// Seeded encryptions of several polynomials.

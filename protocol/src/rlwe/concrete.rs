@@ -14,8 +14,9 @@ use concrete_core::prelude::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::client_keys::{check_lengths, random_seed};
-use super::{ClientBackend, ClientKeys, Encrypted, ParameterSet, RlweError};
+use super::client_keys::{ClientBackend, ClientKeys, Encrypted, check_lengths, random_seed};
+use super::error::RlweError;
+use crate::plan::ParameterSet;
 
 /// The backend on `concrete-core`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,8 +4,8 @@
 //! sizes of a layer, with measured costs.
 
 use super::inputs::Polynomials;
-use super::packing::{Geometry, Tap};
 use crate::plan::LinearStep;
+use crate::plan::packing::{Geometry, Tap};
 
 /// Coefficients that are summed at a time: the sums of eight ciphertexts and a piece of an input stay in the first cache.
 const BLOCK: usize = 256;
@@ -77,8 +77,8 @@ mod tests {
     use rand::Rng;
 
     use super::*;
+    use crate::plan::ParameterSet;
     use crate::random::Seed;
-    use crate::rlwe::ParameterSet;
     use crate::rlwe::ntt::Ntt;
 
     #[test]

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::bundle::{Bundle, fill};
 use super::ciphertext::Upload;
 use super::ntt::{Ntt, NttPolynomial};
-use super::packing::Geometry;
-use super::params::ParameterSet;
+use crate::plan::ParameterSet;
+use crate::plan::packing::Geometry;
 
 /// Mask and body of a ciphertext.
 pub(super) type Polynomials = [Vec<u64>; 2];

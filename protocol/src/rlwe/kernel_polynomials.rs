@@ -8,8 +8,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::bundle::Bundle;
 use super::ntt::{Ntt, NttPolynomial};
-use super::packing::{Geometry, Tap};
-use super::params::ParameterSet;
+use crate::plan::ParameterSet;
+use crate::plan::packing::{Geometry, Tap};
 
 /// KernelPolynomials that are transformed at a time where they are not held: with their inputs they stay in the second cache.
 const MADE_TOGETHER: usize = 8;

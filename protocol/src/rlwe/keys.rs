@@ -2,15 +2,12 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::ciphertext::expand_masks;
 use super::error::RlweError;
+use super::masks::{SEED_BYTES, expand_masks};
 use super::ntt::{Ntt, NttPolynomial};
-use super::params::ParameterSet;
 use super::ring::{add_noise, binary};
+use crate::plan::ParameterSet;
 use crate::random::Seed;
-
-/// Bytes of a seed from which mask polynomials are expanded.
-pub const SEED_BYTES: usize = 16;
 
 /// A client's public key: an encryption of zero, the mask part as a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]

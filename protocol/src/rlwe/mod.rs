@@ -22,10 +22,9 @@ mod gaussian;
 mod inputs;
 mod kernel_polynomials;
 mod keys;
+mod masks;
 mod noise;
 mod ntt;
-mod packing;
-mod params;
 mod products;
 mod public_key;
 mod residues;
@@ -35,18 +34,16 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use ciphertext::{expand_masks, message_lengths};
+pub use ciphertext::message_lengths;
 pub use client_keys::{ClientBackend, ClientKeys, Encrypted, NativeBackend};
 #[cfg(feature = "concrete-core")]
 pub use concrete::ConcreteBackend;
 pub use error::RlweError;
 pub use evaluate::{LinearRequest, LinearResponse, PreparedLinear};
-pub use keys::{PublicKey, SEED_BYTES, public_key_len};
+pub use keys::{PublicKey, public_key_len};
+pub use masks::{SEED_BYTES, expand_masks};
 pub use noise::{NoiseReport, noise_report};
-pub use packing::check_packing;
-pub use params::ParameterSet;
 pub use public_key::PreparedPublicKey;
 pub use search::choose_packing;
 
 pub(crate) use ciphertext::{read_response, write_bodies};
-pub(crate) use packing::Geometry;

@@ -12,9 +12,9 @@
 //! this is `2^-64`, so that even the `2^23` elements that a plan may have together fail with a probability below `2^-40`.
 
 use super::error::{Log2, RlweError};
-use super::params::ParameterSet;
 use super::residues::MAX_ABSOLUTE_SUM;
-use crate::plan::{LinearStep, Packing};
+use crate::plan::ParameterSet;
+use crate::plan::{LinearStep, Packing, check_packing};
 
 /// What can be decrypted: half of `Delta`.
 pub(super) const LIMIT: f64 = (1u64 << 31) as f64;
@@ -101,7 +101,7 @@ pub fn noise_report(linear: &LinearStep, weights: &[i16]) -> Result<NoiseReport,
     if weights.len() != expected {
         return Err(RlweError::Elements { what: "the layer's weights", expected, got: weights.len() });
     }
-    super::check_packing(&linear.shape, &linear.packing)?;
+    check_packing(&linear.shape, &linear.packing).map_err(RlweError::Packing)?;
     let outputs = linear.shape.output.channels;
     let sizes = channel_sizes(weights, outputs);
     let joined_outputs = outputs / linear.shape.groups * linear.packing.group_tile;

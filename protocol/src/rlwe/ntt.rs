@@ -10,8 +10,8 @@ use pulp::Arch;
 use tfhe_ntt::prime64::Plan;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::params::ParameterSet;
 use super::residues::{Multiply, PRIMES, Recombine, Reduce, residue_of};
+use crate::plan::ParameterSet;
 
 /// A polynomial's transforms modulo both primes. Wiped on drop: some are of keys.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

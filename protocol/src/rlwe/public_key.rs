@@ -3,7 +3,7 @@
 use super::error::RlweError;
 use super::keys::PublicKey;
 use super::ntt::{Ntt, NttPolynomial};
-use super::params::ParameterSet;
+use crate::plan::ParameterSet;
 
 /// A client's public key, transformed: mask and body.
 pub struct PreparedPublicKey {

@@ -5,7 +5,7 @@ use rand::Rng;
 use zeroize::Zeroizing;
 
 use super::gaussian::add_gaussian;
-use super::params::ParameterSet;
+use crate::plan::ParameterSet;
 
 /// A polynomial with coefficients 0 and 1, each uniform: keys, and the multipliers of rerandomisations.
 pub(super) fn binary(parameters: ParameterSet, stream: &mut ChaCha20Rng) -> Vec<i32> {

@@ -2,8 +2,8 @@
 
 use super::error::{Log2, RlweError};
 use super::noise::{self, KernelSize, LIMIT, TAIL, key_weight};
-use super::packing::{Geometry, phases};
-use super::params::ParameterSet;
+use crate::plan::ParameterSet;
+use crate::plan::packing::{Geometry, phases};
 use crate::plan::{LinearShape, LinearStep, Packing};
 
 /// What one ciphertext-plaintext product costs, for each 2048 coefficients, in bytes of traffic: 2 microseconds of a core, at

@@ -50,7 +50,7 @@ fn server_operations(plan: &Plan, node: &Node) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ot::ExtensionKind;
+    use crate::plan::ExtensionKind;
     use crate::plan::{InputSpec, LinearShape, LinearStep, OutputFunction, OutputSpec, Shape};
     use crate::rlwe::choose_packing;
 

@@ -1,10 +1,8 @@
 //! What each node of a plan sends and consumes: lengths of all messages, places of all transfers.
 
 use super::message::MessageKind;
-use crate::ot;
-use crate::plan::{NodeId, Plan, Step};
+use crate::plan::{NodeId, Plan, SelectLayout, Step, padded};
 use crate::rlwe::message_lengths;
-use crate::steps::select::SelectLayout;
 use crate::steps::{output, square::SquareLayout, truncate::TruncateLayout};
 
 /// Message lengths and transfer positions of one session of a plan.
@@ -70,8 +68,8 @@ impl SessionLayout {
             };
             let (client_transfer, server_transfer) = (layout.client_transfers, layout.server_transfers);
             layout.nodes.push(NodeLayout { kind, client_transfer, server_transfer });
-            layout.client_transfers += ot::padded(client) as u64;
-            layout.server_transfers += ot::padded(server) as u64;
+            layout.client_transfers += padded(client) as u64;
+            layout.server_transfers += padded(server) as u64;
         }
         layout
     }

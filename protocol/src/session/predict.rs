@@ -3,8 +3,8 @@
 use super::layout::SessionLayout;
 use super::message::MessageKind;
 use super::transfers::preparation_len;
-use crate::ot::{self, ExtensionKind};
-use crate::plan::{NodeId, Plan, Step};
+use crate::ot;
+use crate::plan::{ExtensionKind, NodeId, Plan, Step};
 use crate::rlwe::public_key_len;
 
 /// Bytes, round trips and transfers of one session.

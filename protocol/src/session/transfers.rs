@@ -11,9 +11,8 @@
 //!
 //! What is in brackets belongs to the silent extension only.
 
-use crate::ot::silent::{self, SilentPreparation};
-use crate::ot::{self, BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender, OtError};
-use crate::plan::Plan;
+use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender, OtError, SilentSetup};
+use crate::plan::{ExtensionKind, Plan};
 
 use super::assembly::Assembly;
 use super::error::SessionError;
@@ -56,7 +55,7 @@ pub(super) struct Choosing {
 
 /// A preparation while the other party's answer is awaited.
 pub(super) struct Preparing {
-    preparation: SilentPreparation,
+    preparation: SilentSetup,
     inbox: Assembly,
     answer_len: usize,
 }
@@ -91,7 +90,7 @@ pub(super) fn choose(kind: ExtensionKind, transfers: u64, first_message: &[u8]) 
             Choosing { receiver: Some(receiver), preparing: None, base_sender, request: Vec::new() }
         }
         ExtensionKind::Silent => {
-            let (preparation, request) = SilentPreparation::start(receiver, transfers)?;
+            let (preparation, request) = SilentSetup::start(receiver, transfers)?;
             let (_, answer_len) = preparation_len(kind, transfers);
             let preparing = Some(Preparing { preparation, inbox: Assembly::default(), answer_len });
             Choosing { receiver: None, preparing, base_sender, request }
@@ -114,7 +113,7 @@ pub(super) fn serve(
         ExtensionKind::SoftSpoken(_) => {
             Err(OtError::Length { message: "request of a preparation", expected: 0, actual: request.len() })
         }
-        ExtensionKind::Silent => silent::silent_answer(sender, transfers, request),
+        ExtensionKind::Silent => ot::silent_reply(sender, transfers, request),
     }
 }
 
@@ -122,6 +121,8 @@ pub(super) fn serve(
 pub(super) fn preparation_len(kind: ExtensionKind, transfers: u64) -> (usize, usize) {
     match kind {
         ExtensionKind::SoftSpoken(_) => (0, 0),
-        ExtensionKind::Silent => (silent::request_len(kind.tree_height(), transfers), silent::answer_len(transfers)),
+        ExtensionKind::Silent => {
+            (ot::silent_request_len(kind.tree_height(), transfers), ot::silent_reply_len(transfers))
+        }
     }
 }

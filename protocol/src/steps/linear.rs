@@ -12,9 +12,9 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::plan::LinearStep;
+use crate::plan::packing::Geometry;
 use crate::rlwe::{
-    ClientKeys, Encrypted, Geometry, LinearRequest, LinearResponse, PreparedLinear, RlweError, read_response,
-    write_bodies,
+    ClientKeys, Encrypted, LinearRequest, LinearResponse, PreparedLinear, RlweError, read_response, write_bodies,
 };
 use crate::share::Share;
 

@@ -9,7 +9,7 @@
 //!
 //! All values are modulo `2^width`.
 
-use super::{bit, low_bits};
+use super::ring::{bit, low_bits};
 use crate::bits::{pack, unpack};
 use crate::ot::{ReceiverKeys, SenderKeys};
 use crate::share::Share;

@@ -7,7 +7,7 @@
 //! Where only the class is to be known, the low bits of one value hold it: the server reveals just those of its share,
 //! which say nothing of the bits above.
 
-use super::low_bits;
+use super::ring::low_bits;
 use crate::bits::{pack, packed_len, unpack};
 use crate::share::Share;
 

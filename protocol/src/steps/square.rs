@@ -18,9 +18,10 @@
 //! part for `alpha` (`f` bits) and a part above it for `q bs`.
 
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
-use super::{OFFSET, dropping_offset, low_bits, random_bits, shift_left};
+use super::ring::{OFFSET, dropping_offset, low_bits, random_bits, shift_left};
 use crate::bits::{pack, packed_len, unpack};
-use crate::ot::{self, ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
+use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
+use crate::plan::{ExtensionKind, padded};
 use crate::random::Seed;
 use crate::share::Share;
 use zeroize::Zeroizing;
@@ -107,7 +108,7 @@ impl SquareClientPending {
     ) -> (Self, Vec<u8>) {
         let quotients = Share(share.iter().map(|own| own >> layout.drop).collect());
         let count = layout.client_transfers();
-        let mut choices = Zeroizing::new(vec![0u64; ot::padded(count) / 64]);
+        let mut choices = Zeroizing::new(vec![0u64; padded(count) / 64]);
         for plane in 0..layout.planes() {
             let start = plane as usize * layout.elements;
             for (index, quotient) in quotients.iter().enumerate() {

@@ -3,7 +3,8 @@
 use super::square::{SquareClientPending, SquareLayout, SquareServerPending};
 use super::truncate::{TruncateClient, TruncateLayout, TruncateServerPending};
 use crate::bits::{packed_len, unpack};
-use crate::ot::{self, BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender};
+use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::plan::ExtensionKind;
 use crate::random::Seed;
 use crate::share::Share;
 use crate::uniformity::assert_uniform;

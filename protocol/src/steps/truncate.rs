@@ -11,9 +11,10 @@
 //! The next mask `r'` becomes the client's share of the result.
 
 use super::online_bit::{ClientBitProduct, ServerBitProduct};
-use super::{OFFSET, append, dropping_offset, shift_left};
+use super::ring::{OFFSET, append, dropping_offset, shift_left};
 use crate::bits::packed_len;
-use crate::ot::{ExtensionKind, ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
+use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
+use crate::plan::ExtensionKind;
 use crate::random::Seed;
 use crate::share::Share;
 use zeroize::Zeroizing;
@@ -108,7 +109,7 @@ impl TruncateServerPending {
         first_transfer: u64,
         seed: &Seed,
     ) -> (Self, Vec<u8>) {
-        let choices = super::random_bits(seed, layout.elements);
+        let choices = super::ring::random_bits(seed, layout.elements);
         let (rows, keys) = receiver.extend(first_transfer, layout.elements, &choices);
         (Self { layout, choices, keys }, rows)
     }

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use prost::Message as _;
-use tacit_protocol::ot::{ExtensionKind, TreeHeight};
+use tacit_protocol::plan::ParameterSet;
+use tacit_protocol::plan::{ExtensionKind, TreeHeight};
 use tacit_protocol::plan::{LinearStep, Padding, Plan, PlanDigest, Shape};
-use tacit_protocol::rlwe::ParameterSet;
 
 use super::super::digest;
 use super::samples::{comparing_plan, plan};

@@ -1,6 +1,6 @@
 //! Two small plans that together hold every kind of step.
 
-use tacit_protocol::ot::ExtensionKind;
+use tacit_protocol::plan::ExtensionKind;
 use tacit_protocol::plan::{
     Axis, InputSpec, LinearShape, LinearStep, Node, OutputFunction, OutputSpec, Padding, Plan, Shape, Step,
 };

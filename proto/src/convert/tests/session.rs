@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use prost::Message as _;
+use tacit_protocol::plan::ParameterSet;
 use tacit_protocol::plan::PlanDigest;
-use tacit_protocol::rlwe::{ParameterSet, PublicKey};
+use tacit_protocol::rlwe::PublicKey;
 use tacit_protocol::session::{
     Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
     PreprocessResponse, SessionId,

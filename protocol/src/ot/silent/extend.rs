@@ -5,10 +5,9 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        BLOCK, OtError, ReceiverKeys, SenderKeys,
-        extension::{EXTENSION, check_first},
+        error::OtError,
+        extension::{EXTENSION, ReceiverKeys, SenderKeys, check_first},
         hash::HASHED,
-        padded,
         pool::Pool,
         simd::{LANE, LANE_BLOCKS, Lane},
     },
@@ -16,25 +15,26 @@ use super::{
     point::{Punctured, Trees, Whole},
     stage::{Public, Scratch, Stage},
 };
+use crate::plan::{BLOCK, padded};
 
 /// What both roles have.
-pub(super) struct Prepared<T> {
-    pub public: Public,
+pub(in crate::ot) struct Prepared<T> {
+    pub(in crate::ot) public: Public,
     /// The main stages.
-    pub stages: Vec<Stage<T>>,
+    pub(in crate::ot) stages: Vec<Stage<T>>,
     /// Trees of all of them that give transfers.
-    pub trees: usize,
-    pub pool: Pool<Scratch>,
+    pub(in crate::ot) trees: usize,
+    pub(in crate::ot) pool: Pool<Scratch>,
 }
 
 /// The receiver of a silent extension.
-pub(in super::super) struct SilentReceiver(pub(super) Prepared<Punctured>);
+pub(in crate::ot) struct SilentReceiver(pub(in crate::ot) Prepared<Punctured>);
 
 /// The sender of a silent extension.
-pub(in super::super) struct SilentSender {
-    pub(super) prepared: Prepared<Whole>,
+pub(in crate::ot) struct SilentSender {
+    pub(in crate::ot) prepared: Prepared<Whole>,
     /// `Delta` in each place of a matrix of columns.
-    pub(super) delta: Zeroizing<Vec<Lane>>,
+    pub(in crate::ot) delta: Zeroizing<Vec<Lane>>,
 }
 
 impl<T: Trees> Prepared<T> {
@@ -74,7 +74,7 @@ fn head(first: u64, count: usize) -> usize {
 }
 
 impl SilentReceiver {
-    pub(in super::super) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverKeys) {
+    pub(in crate::ot) fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverKeys) {
         self.0.check(first, count);
         let choices = &choices[..padded(count) / 64];
         let mut message = vec![0; padded(count) / 8];
@@ -122,7 +122,7 @@ impl SilentReceiver {
 }
 
 impl SilentSender {
-    pub(in super::super) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderKeys, OtError> {
+    pub(in crate::ot) fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderKeys, OtError> {
         self.prepared.check(first, count);
         OtError::check_length(EXTENSION, padded(count) / 8, message)?;
         let mut keys = SenderKeys { zero: vec![0; count], one: vec![0; count] };

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! extension receiver                              extension sender
-//! base_send(MAXIMUM)       <-- first message --   BaseReceiver::start(MAXIMUM)
+//! base_send(MAX)           <-- first message --   BaseReceiver::start(MAX)
 //! SilentPreparation::start - reply, request -->   BaseReceiver::finish
 //!                                                 silent_answer
 //! SilentPreparation::finish <----- answer ----
@@ -108,135 +108,11 @@
 #[cfg(test)]
 mod estimate;
 mod extend;
-mod parameters;
-mod point;
+pub(super) mod parameters;
+pub(super) mod point;
 mod stage;
-#[cfg(test)]
-mod tests;
 
-use rand::Rng;
-use zeroize::Zeroizing;
-
-use super::{
-    BLOCK, ExtensionReceiver, ExtensionSender, OtError,
-    kind::{Receiver, Sender},
-    pool::Pool,
-    simd::LANE,
-    transcript::{Key, Transcript},
-};
-use crate::random::Seed;
-pub(super) use extend::{SilentReceiver, SilentSender};
-pub use parameters::{answer_len, request_len};
-
-use extend::Prepared;
-use parameters::{TREE, base_transfers, stages};
-use stage::{Public, Stage};
-
-const ANSWER: &str = "answer of the silent preparation";
-
-/// The receiver's half of the preparation, between its request and the answer. Wiped on drop, redacted in `Debug`.
-pub struct SilentPreparation {
-    transfers: u64,
-    transcript: Transcript,
-    /// The correlated strings of the first stage.
-    inputs: Zeroizing<Vec<Key>>,
-}
-
-impl SilentPreparation {
-    /// Turns a receiver that was made by [`base_send`](super::base_send) into a silent one for `transfers`
-    /// transfers, a public number. The request has [`request_len`] bytes; it may travel with the reply of the base
-    /// transfers.
-    ///
-    /// # Errors
-    /// [`OtError::Random`] if the system's random generator fails.
-    ///
-    /// # Panics
-    /// If the receiver is silent already.
-    pub fn start(receiver: ExtensionReceiver, transfers: u64) -> Result<(Self, Vec<u8>), OtError> {
-        Ok(Self::from_seed(receiver, transfers, &Seed::random()?))
-    }
-
-    pub(super) fn from_seed(receiver: ExtensionReceiver, transfers: u64, seed: &Seed) -> (Self, Vec<u8>) {
-        let Receiver::Soft(soft) = receiver.0 else { panic!("the receiver is silent already") };
-        let count = base_transfers(&stages(transfers));
-        let mut stream = seed.stream();
-        let choices: Zeroizing<Vec<u64>> = Zeroizing::new((0..count / 64).map(|_| stream.next_u64()).collect());
-        let (request, mut inputs) = soft.correlate(count, &choices);
-        for (index, input) in inputs.iter_mut().enumerate() {
-            input[0] = input[0] & 0xfe | (choices[index / 64] >> (index % 64)) as u8 & 1;
-        }
-        (Self { transfers, transcript: *soft.transcript(), inputs }, request)
-    }
-
-    /// Reads the answer.
-    ///
-    /// # Errors
-    /// [`OtError::Length`] if the answer has not exactly [`answer_len`] bytes.
-    pub fn finish(self, answer: &[u8]) -> Result<ExtensionReceiver, OtError> {
-        OtError::check_length(ANSWER, answer_len(self.transfers), answer)?;
-        let (public, pool) = (Public::new(&self.transcript), Pool::default());
-        let mut corrections = answer.as_chunks::<{ size_of::<Key>() }>().0;
-        let mut inputs = self.inputs;
-        let mut made = Vec::new();
-        for (number, layout) in (0..).zip(stages(self.transfers)) {
-            let (own, rest) = corrections.split_at(layout.corrections_len() / size_of::<Key>());
-            corrections = rest;
-            let stage = Stage::for_receiver((number, layout.parameters), &inputs[..layout.inputs()], own);
-            inputs = stage.outputs(&public, &pool, layout.reserved_from, layout.reserved);
-            made.push(stage);
-        }
-        let prepared = Prepared { public, stages: main_stages(made), trees: trees(self.transfers), pool };
-        Ok(ExtensionReceiver(Receiver::Silent(Box::new(SilentReceiver(prepared)))))
-    }
-}
-
-/// Turns a sender that was made by [`BaseReceiver::finish`](super::BaseReceiver::finish) into a silent one for
-/// `transfers` transfers, and makes the answer, [`answer_len`] bytes.
-///
-/// # Errors
-/// [`OtError::Length`] if the request has not exactly [`request_len`] bytes.
-///
-/// # Panics
-/// If the sender is silent already.
-pub fn silent_answer(
-    sender: ExtensionSender,
-    transfers: u64,
-    request: &[u8],
-) -> Result<(ExtensionSender, Vec<u8>), OtError> {
-    let Sender::Soft(soft) = sender.0 else { panic!("the sender is silent already") };
-    let stages = stages(transfers);
-    let mut inputs = soft.correlate(base_transfers(&stages), request)?;
-    // The lowest bit of a correlated string is the receiver's bit.
-    inputs.iter_mut().for_each(|input| input[0] &= 0xfe);
-    let mut delta = soft.delta();
-    delta[0] |= 1;
-    let (public, pool) = (Public::new(soft.transcript()), Pool::default());
-    let mut answer = Vec::with_capacity(answer_len(transfers));
-    let mut made = Vec::new();
-    for (number, layout) in (0..).zip(stages) {
-        let kind = (number, layout.parameters);
-        let (stage, corrections) = Stage::for_sender(kind, &public, &pool, &inputs[..layout.inputs()], &delta);
-        answer.extend_from_slice(corrections.as_flattened());
-        inputs = stage.outputs(&public, &pool, layout.reserved_from, layout.reserved);
-        made.push(stage);
-    }
-    let mut columns = Zeroizing::new(vec![[0; LANE]; BLOCK]);
-    columns.as_flattened_mut().as_chunks_mut().0.fill(*delta);
-    let prepared = Prepared { public, stages: main_stages(made), trees: trees(transfers), pool };
-    Ok((ExtensionSender(Sender::Silent(Box::new(SilentSender { prepared, delta: columns }))), answer))
-}
-
-/// All but the first.
-fn main_stages<T>(made: Vec<Stage<T>>) -> Vec<Stage<T>> {
-    made.into_iter().skip(1).collect()
-}
-
-fn trees(transfers: u64) -> usize {
-    transfers.div_ceil(TREE as u64) as usize
-}
-
-impl std::fmt::Debug for SilentPreparation {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("SilentPreparation(redacted)")
-    }
-}
+pub(super) use extend::{Prepared, SilentReceiver, SilentSender};
+pub(super) use parameters::{TREE, base_transfers, stages};
+pub use parameters::{silent_reply_len, silent_request_len};
+pub(super) use stage::{Public, Stage};

@@ -1,71 +1,72 @@
 //! Sizes of the stages, and of the messages that prepare them.
 
-use super::super::{TreeHeight, padded, transcript::Key};
+use super::super::transcript::Key;
+use crate::plan::{TreeHeight, padded};
 
 /// One instance of learning parity with noise: how its outputs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parameters {
+pub(in crate::ot) struct Parameters {
     /// `k`, the length of the secret.
-    pub dimension: usize,
+    pub(in crate::ot) dimension: usize,
     /// `h`: there is one error in every `2^h` outputs, the leaves of a tree.
-    pub height: usize,
+    pub(in crate::ot) height: usize,
 }
 
 impl Parameters {
     /// The first stage, which feeds the others.
-    pub(super) const FIRST: Self = Self { dimension: 112 << 8, height: 8 };
+    pub(in crate::ot) const FIRST: Self = Self { dimension: 112 << 8, height: 8 };
 
     /// The stages that give transfers.
-    pub(super) const MAIN: Self = Self { dimension: 128 << 10, height: 10 };
+    pub(in crate::ot) const MAIN: Self = Self { dimension: 128 << 10, height: 10 };
 
     /// Outputs of a tree.
-    pub(super) const fn leaves(self) -> usize {
+    pub(in crate::ot) const fn leaves(self) -> usize {
         1 << self.height
     }
 
     /// Correlated transfers that a stage of `trees` trees takes.
-    pub(super) const fn inputs(self, trees: usize) -> usize {
+    pub(in crate::ot) const fn inputs(self, trees: usize) -> usize {
         self.dimension + trees * self.height
     }
 }
 
 /// Transfers of one tree.
-pub(super) const TREE: usize = Parameters::MAIN.leaves();
+pub(in crate::ot) const TREE: usize = Parameters::MAIN.leaves();
 
 /// Most trees of a stage of either kind: what the security estimates assume.
-pub(super) const MAXIMAL_TREES: usize = 1024;
+pub(in crate::ot) const MAXIMAL_TREES: usize = 1024;
 
 /// Trees at the end of a main stage whose outputs feed the next one.
 const RESERVED_TREES: usize = Parameters::MAIN.inputs(MAXIMAL_TREES).div_ceil(TREE);
 
 /// Trees of a main stage whose outputs become transfers.
-pub(super) const USED_TREES: usize = MAXIMAL_TREES - RESERVED_TREES;
+pub(in crate::ot) const USED_TREES: usize = MAXIMAL_TREES - RESERVED_TREES;
 
 /// One stage of a preparation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StageLayout {
-    pub parameters: Parameters,
-    pub trees: usize,
+pub(in crate::ot) struct StageLayout {
+    pub(in crate::ot) parameters: Parameters,
+    pub(in crate::ot) trees: usize,
     /// The next stage takes outputs from this tree on.
-    pub reserved_from: usize,
+    pub(in crate::ot) reserved_from: usize,
     /// How many outputs the next stage takes; none for the last stage.
-    pub reserved: usize,
+    pub(in crate::ot) reserved: usize,
 }
 
 impl StageLayout {
     /// Correlated transfers that the stage takes.
-    pub(super) const fn inputs(&self) -> usize {
+    pub(in crate::ot) const fn inputs(&self) -> usize {
         self.parameters.inputs(self.trees)
     }
 
     /// Bytes of all trees' corrections: one for each level but the first.
-    pub(super) const fn corrections_len(&self) -> usize {
+    pub(in crate::ot) const fn corrections_len(&self) -> usize {
         self.trees * (self.parameters.height - 1) * size_of::<Key>()
     }
 }
 
 /// The stages that give `transfers` transfers, in order; none for no transfers.
-pub(super) fn stages(transfers: u64) -> Vec<StageLayout> {
+pub(in crate::ot) fn stages(transfers: u64) -> Vec<StageLayout> {
     let trees = transfers.div_ceil(TREE as u64) as usize;
     if trees == 0 {
         return Vec::new();
@@ -89,17 +90,17 @@ pub(super) fn stages(transfers: u64) -> Vec<StageLayout> {
 }
 
 /// Transfers of the other extension that a preparation takes.
-pub(super) fn base_transfers(stages: &[StageLayout]) -> usize {
+pub(in crate::ot) fn base_transfers(stages: &[StageLayout]) -> usize {
     stages.first().map_or(0, |stage| padded(stage.inputs()))
 }
 
 /// Exact bytes of the receiver's message, if `height` is that of the trees of the base OTs.
-pub fn request_len(height: TreeHeight, transfers: u64) -> usize {
+pub fn silent_request_len(height: TreeHeight, transfers: u64) -> usize {
     height.extension_len(base_transfers(&stages(transfers)))
 }
 
-/// Exact bytes of the sender's answer.
-pub fn answer_len(transfers: u64) -> usize {
+/// Exact bytes of the sender's reply.
+pub fn silent_reply_len(transfers: u64) -> usize {
     stages(transfers).iter().map(StageLayout::corrections_len).sum()
 }
 
@@ -124,7 +125,7 @@ mod tests {
             assert!(stages.iter().all(|stage| stage.trees <= MAXIMAL_TREES), "{stages:?}");
             assert_eq!(stages.last().map(|stage| stage.reserved), Some(0));
         }
-        assert_eq!((stages(0), base_transfers(&[]), answer_len(0)), (Vec::new(), 0, 0));
+        assert_eq!((stages(0), base_transfers(&[]), silent_reply_len(0)), (Vec::new(), 0, 0));
     }
 
     #[test]
@@ -133,8 +134,8 @@ mod tests {
         let block = 907_264;
         assert_eq!([stages(1)[0].trees, stages(block)[0].trees], [513, 547]);
         assert_eq!([stages(2 * block)[0].trees, stages(2 * block)[1].trees], [552, 1023]);
-        assert_eq!([1, block].map(|count| request_len(TreeHeight::MAXIMUM, count)), [65_792, 66_304]);
-        assert_eq!([1, block].map(answer_len), [513 * 112 + 144, 547 * 112 + 886 * 144]);
-        assert_eq!(answer_len(2 * block), 552 * 112 + 1023 * 144 + 886 * 144);
+        assert_eq!([1, block].map(|count| silent_request_len(TreeHeight::MAX, count)), [65_792, 66_304]);
+        assert_eq!([1, block].map(silent_reply_len), [513 * 112 + 144, 547 * 112 + 886 * 144]);
+        assert_eq!(silent_reply_len(2 * block), 552 * 112 + 1023 * 144 + 886 * 144);
     }
 }

@@ -13,19 +13,19 @@ use super::{
 };
 
 /// One party's trees of a stage.
-pub(super) trait Trees: Send + Sync {
+pub(in crate::ot) trait Trees: Send + Sync {
     /// Writes the leaves of a tree, in order. The lowest bit of each is the bit of the noise that this party knows: the
     /// error for the receiver, zero for the sender.
     fn leaves(&self, growth: &mut Growth<'_>, tree: usize, leaves: &mut [Key]);
 }
 
 /// What a tree grows with.
-pub(super) struct Growth<'a> {
-    pub instructions: Instructions,
+pub(in crate::ot) struct Growth<'a> {
+    pub(in crate::ot) instructions: Instructions,
     /// The tree's permutation.
-    pub cipher: Aes128Enc,
+    pub(in crate::ot) cipher: Aes128Enc,
     /// Half as many nodes as the tree has leaves, to be written over.
-    pub room: &'a mut [Key],
+    pub(in crate::ot) room: &'a mut [Key],
 }
 
 impl Growth<'_> {
@@ -42,14 +42,14 @@ impl Growth<'_> {
 }
 
 /// The sender's trees.
-pub(super) struct Whole {
+pub(in crate::ot) struct Whole {
     /// The left node of each tree's first level.
     firsts: Zeroizing<Vec<Key>>,
     delta: Zeroizing<Key>,
 }
 
 /// The receiver's trees.
-pub(super) struct Punctured {
+pub(in crate::ot) struct Punctured {
     height: usize,
     /// For each level of each tree the sum of its nodes on the side away from the unknown one.
     sums: Zeroizing<Vec<Key>>,
@@ -59,14 +59,14 @@ pub(super) struct Punctured {
 
 impl Whole {
     /// `inputs` has `height` correlated strings for each tree.
-    pub(super) fn new(parameters: Parameters, inputs: &[Key], delta: &Key) -> Self {
+    pub(in crate::ot) fn new(parameters: Parameters, inputs: &[Key], delta: &Key) -> Self {
         let firsts = inputs.iter().step_by(parameters.height).copied().collect();
         Self { firsts: Zeroizing::new(firsts), delta: Zeroizing::new(*delta) }
     }
 
     /// Writes the correction of each level of a tree but the first, from the tree's `inputs`. `nodes` has room for the
     /// leaves.
-    pub(super) fn corrections(
+    pub(in crate::ot) fn corrections(
         &self,
         growth: &mut Growth<'_>,
         tree: usize,
@@ -100,7 +100,7 @@ impl Trees for Whole {
 
 impl Punctured {
     /// `inputs` has `height` correlated strings for each tree, `corrections` has one less.
-    pub(super) fn new(parameters: Parameters, inputs: &[Key], corrections: &[Key]) -> Self {
+    pub(in crate::ot) fn new(parameters: Parameters, inputs: &[Key], corrections: &[Key]) -> Self {
         let height = parameters.height;
         let mut sums = Zeroizing::new(inputs.to_vec());
         let mut positions = Zeroizing::new(Vec::with_capacity(inputs.len() / height));
@@ -150,6 +150,6 @@ impl Trees for Punctured {
     }
 }
 
-pub(super) fn xor(one: &Key, other: &Key) -> Key {
+pub(in crate::ot) fn xor(one: &Key, other: &Key) -> Key {
     std::array::from_fn(|byte| one[byte] ^ other[byte])
 }

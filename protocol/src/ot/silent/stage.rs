@@ -25,15 +25,15 @@ const ENCODED: usize = 128;
 const CODE_BLOCKS: usize = ENCODED * LOCALITY / 4;
 
 /// The public functions of a connection and direction.
-pub(super) struct Public {
-    pub instructions: Instructions,
-    pub hash: PadHash,
+pub(in crate::ot) struct Public {
+    pub(in crate::ot) instructions: Instructions,
+    pub(in crate::ot) hash: PadHash,
     trees: Aes128Enc,
     code: Aes128Enc,
 }
 
 impl Public {
-    pub(super) fn new(transcript: &Transcript) -> Self {
+    pub(in crate::ot) fn new(transcript: &Transcript) -> Self {
         Self {
             instructions: Instructions::detect(),
             hash: PadHash::new(transcript.cipher(b"tacit v1 ot silent hash")),
@@ -60,17 +60,17 @@ fn block(number: u64, stage: u32, tree: usize) -> Block {
 }
 
 /// Room for one tree. Wiped on drop.
-pub(super) struct Scratch {
-    pub leaves: Zeroizing<Vec<Key>>,
-    pub hash: HashScratch,
-    pub keys: [Zeroizing<Vec<u64>>; 2],
+pub(in crate::ot) struct Scratch {
+    pub(in crate::ot) leaves: Zeroizing<Vec<Key>>,
+    pub(in crate::ot) hash: HashScratch,
+    pub(in crate::ot) keys: [Zeroizing<Vec<u64>>; 2],
     room: Zeroizing<Vec<Key>>,
     random: Vec<Key>,
     places: Vec<u32>,
 }
 
 impl Scratch {
-    pub(super) fn new() -> Self {
+    pub(in crate::ot) fn new() -> Self {
         Self {
             leaves: Zeroizing::new(vec![Key::default(); TREE]),
             hash: HashScratch::new(),
@@ -83,7 +83,7 @@ impl Scratch {
 }
 
 /// A stage with one party's trees and its vector of `dimension` correlated strings.
-pub(super) struct Stage<T> {
+pub(in crate::ot) struct Stage<T> {
     number: u32,
     parameters: Parameters,
     vector: Zeroizing<Vec<Key>>,
@@ -92,7 +92,13 @@ pub(super) struct Stage<T> {
 
 impl<T: Trees> Stage<T> {
     /// Writes the outputs `range` of a tree, whose ends are multiples of 128, to their places in `scratch.leaves`.
-    pub(super) fn tree(&self, public: &Public, tree: usize, range: std::ops::Range<usize>, scratch: &mut Scratch) {
+    pub(in crate::ot) fn tree(
+        &self,
+        public: &Public,
+        tree: usize,
+        range: std::ops::Range<usize>,
+        scratch: &mut Scratch,
+    ) {
         let Scratch { leaves, room, random, places, .. } = scratch;
         let leaves = &mut leaves[..self.parameters.leaves()];
         self.trees.leaves(&mut public.growth(self.number, tree, room), tree, leaves);
@@ -110,7 +116,7 @@ impl<T: Trees> Stage<T> {
     }
 
     /// `count` outputs from those of tree `first` on.
-    pub(super) fn outputs(
+    pub(in crate::ot) fn outputs(
         &self,
         public: &Public,
         pool: &Pool<Scratch>,
@@ -130,7 +136,7 @@ impl<T: Trees> Stage<T> {
 
 impl Stage<Whole> {
     /// A stage of the sender, and the corrections for the receiver: one less than `height` for each tree.
-    pub(super) fn for_sender(
+    pub(in crate::ot) fn for_sender(
         (number, parameters): (u32, Parameters),
         public: &Public,
         pool: &Pool<Scratch>,
@@ -155,7 +161,11 @@ impl Stage<Whole> {
 
 impl Stage<Punctured> {
     /// A stage of the receiver, from the sender's corrections.
-    pub(super) fn for_receiver((number, parameters): (u32, Parameters), inputs: &[Key], corrections: &[Key]) -> Self {
+    pub(in crate::ot) fn for_receiver(
+        (number, parameters): (u32, Parameters),
+        inputs: &[Key],
+        corrections: &[Key],
+    ) -> Self {
         let (vector, inputs) = inputs.split_at(parameters.dimension);
         let trees = Punctured::new(parameters, inputs, corrections);
         Self { number, parameters, vector: Zeroizing::new(vector.to_vec()), trees }

@@ -7,7 +7,8 @@ use rand::Rng;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::plan::LinearStep;
+use crate::plan::packing::Geometry;
+use crate::plan::{LinearStep, check_packing};
 use crate::random::Seed;
 use crate::rlwe::bundle::Bundle;
 use crate::rlwe::ciphertext::{Upload, message_lengths, response_length, write_coefficients};
@@ -17,7 +18,6 @@ use crate::rlwe::inputs::{self, Polynomials};
 use crate::rlwe::kernel_polynomials::{KernelPolynomials, RowMaker};
 use crate::rlwe::noise::{NoiseReport, noise_report};
 use crate::rlwe::ntt::{Ntt, NttPolynomial};
-use crate::rlwe::packing::Geometry;
 use crate::rlwe::public_key::PreparedPublicKey;
 use crate::rlwe::ring::{add_noise, binary};
 use crate::share::Share;
@@ -62,7 +62,7 @@ impl PreparedLinear {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_memory(plan: &LinearStep, weights: &[i16], memory: usize) -> Result<Self, RlweError> {
-        crate::rlwe::check_packing(&plan.shape, &plan.packing)?;
+        check_packing(&plan.shape, &plan.packing).map_err(RlweError::Packing)?;
         let direct = direct::is_cheaper(plan, &Geometry::new(plan));
         Self::with_products(plan, weights, memory, direct)
     }

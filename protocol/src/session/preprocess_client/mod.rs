@@ -14,8 +14,9 @@ use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_client::ClientSession;
 use super::transfers::{self, Choosing, Preparing};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::plan::ParameterSet;
 use crate::plan::{Plan, Step};
-use crate::rlwe::{ClientBackend, ClientKeys, ParameterSet};
+use crate::rlwe::{ClientBackend, ClientKeys};
 use preparation::Preparation;
 
 /// Sessions of a batch that are started before the server's first answer. Each message of the server then starts another

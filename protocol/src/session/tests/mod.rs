@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use rand::{Rng, RngExt};
 
 use super::*;
-use crate::ot::ExtensionKind;
+use crate::plan::ExtensionKind;
 use crate::plan::{
     Axis, InputSpec, LinearShape, LinearStep, Node, NodeId, OutputFunction, OutputSpec, Padding, Plan, PlanDigest,
     Shape, Step,

@@ -1,17 +1,17 @@
 //! The client's half.
 
 use super::evaluation::Evaluation;
-use super::layout::SelectLayout;
 use super::planes::{self, BLOCK};
 use super::product::Selector;
 use super::tables::{self, CHUNK, SERIAL};
 use super::tree::{Node, Triples};
 use crate::bits::{packed_len, unpack};
 use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, SenderKeys};
+use crate::plan::SelectLayout;
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ClientBitProduct;
-use crate::steps::{append, random_bits, shift_left};
+use crate::steps::ring::{append, random_bits, shift_left};
 use crate::wiped::Wiped;
 use rayon::prelude::*;
 use zeroize::Zeroizing;

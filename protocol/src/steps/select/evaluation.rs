@@ -1,9 +1,9 @@
 //! What both parties do alike online: the levels of the tree and the selection, two in each message.
 
-use super::layout::SelectLayout;
 use super::planes;
 use super::product::Selector;
 use super::tree::{self, Node, Triple};
+use crate::plan::SelectLayout;
 use crate::share::Share;
 use zeroize::Zeroizing;
 

@@ -103,7 +103,6 @@
 
 mod client;
 mod evaluation;
-mod layout;
 mod planes;
 mod product;
 mod server;
@@ -113,5 +112,4 @@ mod tests;
 mod tree;
 
 pub use client::SelectClient;
-pub use layout::{MAX_DIGIT_BITS, MAX_DIGITS, SelectLayout, Selection, digit_widths};
 pub use server::{SelectProgress, SelectServer, SelectServerPending};

@@ -1,17 +1,17 @@
 //! The server's half.
 
 use super::evaluation::Evaluation;
-use super::layout::{SelectLayout, Selection};
 use super::planes::{self, BLOCK};
 use super::product::Selector;
 use super::tables::{self, CHUNK, SERIAL};
 use super::tree::{Node, Triples};
 use crate::bits::{BitReader, BitWriter, packed_len};
 use crate::ot::{ExtensionReceiver, ExtensionSender, OtError, ReceiverKeys};
+use crate::plan::{SelectLayout, Selection};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::online_bit::ServerBitProduct;
-use crate::steps::{low_bits, random_bits, shift_left};
+use crate::steps::ring::{low_bits, random_bits, shift_left};
 use crate::wiped::Wiped;
 use rayon::prelude::*;
 use zeroize::Zeroizing;

@@ -3,10 +3,10 @@
 //! A table is a machine word: bit `x` is the entry for the server's bits `x`. Both tables of a digit are worked on at
 //! the same time.
 
-use super::layout::SelectLayout;
 use super::tree::Node;
 use crate::bits::{BitReader, BitWriter};
-use crate::steps::low_bits;
+use crate::plan::SelectLayout;
+use crate::steps::ring::low_bits;
 
 /// Elements that are worked on in one piece: whole transfer blocks, and whole bytes of everything that is packed.
 pub(super) const CHUNK: usize = 2048;

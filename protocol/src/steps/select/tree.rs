@@ -3,9 +3,9 @@
 //! `(G, P)_high o (G, P)_low = (G_high + P_high G_low, P_high P_low)` over GF(2). Both products of a join share a
 //! factor.
 
-use super::layout::SelectLayout;
 use super::planes::{self, BLOCK};
 use crate::ot::SenderKeys;
+use crate::plan::SelectLayout;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Shares of what a digit of bits generates and propagates, for 64 elements. The lowest propagates nothing: there is

@@ -1,8 +1,8 @@
 //! What each party sees.
 
 use super::*;
+use crate::steps::ring::{bit, random_bits};
 use crate::steps::tests::split;
-use crate::steps::{bit, random_bits};
 use crate::uniformity::assert_uniform;
 
 #[test]

@@ -4,8 +4,9 @@ mod messages;
 mod sizes;
 mod values;
 
-use super::{SelectClient, SelectLayout, SelectProgress, SelectServerPending, Selection, digit_widths};
+use super::{SelectClient, SelectProgress, SelectServerPending};
 use crate::ot::OtError;
+use crate::plan::{SelectLayout, Selection, digit_widths};
 use crate::random::Seed;
 use crate::share::Share;
 use crate::steps::tests::TRANSFERS;
@@ -22,7 +23,7 @@ struct Outcome {
 
 fn layout(elements: usize, bits: u32, ignored: u32, selection: Selection, rounds: u32) -> SelectLayout {
     let digits = digit_widths(bits - 1 - ignored, rounds);
-    SelectLayout { elements, bits, ignored, selection, digits, kind: crate::ot::ExtensionKind::DEFAULT }
+    SelectLayout { elements, bits, ignored, selection, digits, kind: crate::plan::ExtensionKind::DEFAULT }
 }
 
 /// Runs the step, checking each message's length against the layout.

@@ -35,7 +35,7 @@ fn round_trips_follow_from_the_digits() {
             ignored: 0,
             selection: Selection::Whole,
             digits: vec![1; digits as usize],
-            kind: crate::ot::ExtensionKind::DEFAULT,
+            kind: crate::plan::ExtensionKind::DEFAULT,
         };
         assert_eq!(layout.rounds(), rounds, "{digits} digits");
         for past in [rounds, rounds + 1, u32::MAX] {

@@ -8,8 +8,7 @@
 
 use zeroize::Zeroize;
 
-use super::error::RlweError;
-use crate::plan::{LinearShape, LinearStep, Packing};
+use super::linear::{LinearShape, LinearStep, Packing};
 
 /// The layout of one linear step.
 pub(crate) struct Geometry {
@@ -34,7 +33,7 @@ pub(crate) struct Tap {
 }
 
 /// The phase-space kernel of a layer: size, and the phases that meet a tap.
-pub(super) fn phases(shape: &LinearShape) -> ([usize; 2], Vec<[usize; 2]>) {
+pub(crate) fn phases(shape: &LinearShape) -> ([usize; 2], Vec<[usize; 2]>) {
     let extent = |axis: usize| (shape.dilation[axis] * (shape.kernel[axis] - 1)) / shape.stride[axis] + 1;
     let used = |axis: usize| -> Vec<usize> {
         let mut phases: Vec<usize> =
@@ -51,9 +50,9 @@ pub(super) fn phases(shape: &LinearShape) -> ([usize; 2], Vec<[usize; 2]>) {
 /// Checks that a packing fits a layer whose shape is valid.
 ///
 /// # Errors
-/// [`RlweError::Packing`] says what does not fit.
-pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), RlweError> {
-    let refuse = |reason| Err(RlweError::Packing(reason));
+/// The broken rule.
+pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), &'static str> {
+    let refuse = |reason: &'static str| Err(reason);
     let (kernel, phases) = phases(shape);
     let dimension = packing.parameters.dimension();
     let Packing { group_tile, channel_tile, output_tile, window, .. } = *packing;

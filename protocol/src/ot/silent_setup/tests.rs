@@ -5,11 +5,16 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::{BLOCK, BaseReceiver, ExtensionKind, SenderKeys, TreeHeight, base::send_from_seed, padded},
-    parameters::{Parameters, USED_TREES},
-    point::xor,
+    super::{
+        BaseReceiver, SenderKeys,
+        base::send_from_seed,
+        silent::parameters::{Parameters, USED_TREES},
+        silent::point::xor,
+        silent::silent_request_len,
+    },
     *,
 };
+use crate::plan::{ExtensionKind, TreeHeight, padded};
 use crate::uniformity::assert_uniform;
 
 type Parties = (ExtensionReceiver, ExtensionSender);
@@ -25,10 +30,10 @@ fn base(number: u64) -> Parties {
 /// Two silent parties, and their messages.
 fn silent(number: u64, transfers: u64) -> (Parties, [Vec<u8>; 2]) {
     let (receiver, sender) = base(number);
-    let (preparation, request) = SilentPreparation::from_seed(receiver, transfers, &Seed::for_test(1000 + number));
-    assert_eq!(request.len(), request_len(TreeHeight::MAXIMUM, transfers));
-    let (sender, answer) = silent_answer(sender, transfers, &request).unwrap();
-    assert_eq!(answer.len(), answer_len(transfers));
+    let (preparation, request) = SilentSetup::from_seed(receiver, transfers, &Seed::for_test(1000 + number));
+    assert_eq!(request.len(), silent_request_len(TreeHeight::MAX, transfers));
+    let (sender, answer) = silent_reply(sender, transfers, &request).unwrap();
+    assert_eq!(answer.len(), silent_reply_len(transfers));
     ((preparation.finish(&answer).unwrap(), sender), [request, answer])
 }
 
@@ -119,8 +124,8 @@ fn the_public_interface_with_system_randomness() {
     let kind = ExtensionKind::Silent;
     let (base, first) = BaseReceiver::start(kind.tree_height()).unwrap();
     let (receiver, reply) = crate::ot::base_send(kind.tree_height(), &first).unwrap();
-    let (preparation, request) = SilentPreparation::start(receiver, 3000).unwrap();
-    let (sender, answer) = silent_answer(base.finish(&reply).unwrap(), 3000, &request).unwrap();
+    let (preparation, request) = SilentSetup::start(receiver, 3000).unwrap();
+    let (sender, answer) = silent_reply(base.finish(&reply).unwrap(), 3000, &request).unwrap();
     let parties = (preparation.finish(&answer).unwrap(), sender);
     assert_eq!([parties.0.kind(), parties.1.kind()], [kind; 2]);
     extend(&parties, 256, 2744, &random_choices(3, 2744));
@@ -191,8 +196,8 @@ fn messages_of_the_wrong_length_are_refused() {
             message
         };
         let (receiver, sender) = base(20);
-        let (preparation, request) = SilentPreparation::from_seed(receiver, 2000, &Seed::for_test(20));
-        let error = silent_answer(sender, 2000, &resized(request.clone())).unwrap_err();
+        let (preparation, request) = SilentSetup::from_seed(receiver, 2000, &Seed::for_test(20));
+        let error = silent_reply(sender, 2000, &resized(request.clone())).unwrap_err();
         let expected = OtError::Length {
             message: "extension message",
             expected: request.len(),
@@ -200,10 +205,10 @@ fn messages_of_the_wrong_length_are_refused() {
         };
         assert_eq!(error, expected);
         let (_, sender) = base(20);
-        let (sender, answer) = silent_answer(sender, 2000, &request).unwrap();
+        let (sender, answer) = silent_reply(sender, 2000, &request).unwrap();
         let length = answer.len();
         let error = preparation.finish(&resized(answer)).unwrap_err();
-        let expected = OtError::Length { message: ANSWER, expected: length, actual: length.strict_add_signed(change) };
+        let expected = OtError::Length { message: REPLY, expected: length, actual: length.strict_add_signed(change) };
         assert_eq!(error, expected);
         let error = sender.extend(0, 1000, &resized(vec![0; 128])).unwrap_err();
         assert!(matches!(error, OtError::Length { expected: 128, .. }));
@@ -214,8 +219,8 @@ fn messages_of_the_wrong_length_are_refused() {
 #[test]
 fn changed_messages_are_no_panic_and_give_other_keys() {
     let (receiver, sender) = base(21);
-    let (preparation, request) = SilentPreparation::from_seed(receiver, 4096, &Seed::for_test(21));
-    let (sender, answer) = silent_answer(sender, 4096, &request).unwrap();
+    let (preparation, request) = SilentSetup::from_seed(receiver, 4096, &Seed::for_test(21));
+    let (sender, answer) = silent_reply(sender, 4096, &request).unwrap();
     let noise: Vec<u8> = random_choices(21, 8 * answer.len()).iter().flat_map(|word| word.to_le_bytes()).collect();
     let receiver = preparation.finish(&noise[..answer.len()]).unwrap();
     let (message, received) = receiver.extend(0, 4096, &[0; 64]);
@@ -229,16 +234,16 @@ fn changed_messages_are_no_panic_and_give_other_keys() {
 #[test]
 fn debug_shows_no_secret() {
     let (receiver, sender) = base(22);
-    let (preparation, request) = SilentPreparation::from_seed(receiver, 100, &Seed::for_test(22));
-    let (sender, answer) = silent_answer(sender, 100, &request).unwrap();
-    assert_eq!(format!("{preparation:?} {sender:?}"), "SilentPreparation(redacted) ExtensionSender(redacted)");
+    let (preparation, request) = SilentSetup::from_seed(receiver, 100, &Seed::for_test(22));
+    let (sender, answer) = silent_reply(sender, 100, &request).unwrap();
+    assert_eq!(format!("{preparation:?} {sender:?}"), "SilentSetup(redacted) ExtensionSender(redacted)");
     assert_eq!(format!("{:?}", preparation.finish(&answer).unwrap()), "ExtensionReceiver(redacted)");
 }
 
 #[test]
 fn each_side_can_be_shared_between_threads() {
     fn check<T: Send + Sync>() {}
-    check::<SilentPreparation>();
+    check::<SilentSetup>();
     check::<ExtensionReceiver>();
     check::<ExtensionSender>();
 }
@@ -261,11 +266,11 @@ fn known_answers_from_correlated_strings_to_keys() {
         sent.push(string);
         received.push(if digest[16] & 1 == 1 { xor(&string, &delta) } else { string });
     }
-    let (public, pool) = (Public::new(&Transcript::new(TreeHeight::MAXIMUM, b"first", b"point")), Pool::default());
+    let (public, pool) = (Public::new(&Transcript::new(TreeHeight::MAX, b"first", b"point")), Pool::default());
     let (sender, corrections) = Stage::for_sender((1, parameters), &public, &pool, &sent, &delta);
     let receiver = Stage::for_receiver((1, parameters), &received, &corrections);
     let receiver = SilentReceiver(Prepared { public, stages: vec![receiver], trees: 1, pool });
-    let public = Public::new(&Transcript::new(TreeHeight::MAXIMUM, b"first", b"point"));
+    let public = Public::new(&Transcript::new(TreeHeight::MAX, b"first", b"point"));
     let prepared = Prepared { public, stages: vec![sender], trees: 1, pool: Pool::default() };
     let mut columns = vec![[0; LANE]; BLOCK];
     columns.as_flattened_mut().as_chunks_mut().0.fill(delta);

@@ -1,8 +1,8 @@
-//! Sizes of the step's messages, and the cut of the window into digits.
+//! A comparing step (ReLU, maximum): the cut of its window into digits, and the sizes that follow from it.
 
+use super::extension::ExtensionKind;
+use super::graph::{Node, Plan, Step};
 use crate::bits::packed_len;
-use crate::ot::ExtensionKind;
-use crate::plan::{Node, Plan, Step};
 
 /// Most digits of a comparison: as many as three round trips can combine.
 pub const MAX_DIGITS: usize = 16;
@@ -59,17 +59,17 @@ impl SelectLayout {
     }
 
     /// Bits of each share that are compared.
-    pub(super) fn window(&self) -> u32 {
+    pub(crate) fn window(&self) -> u32 {
         self.digits.iter().sum()
     }
 
     /// Whether the ignored bits are dropped, which takes the product of the shares' top bits.
-    pub(super) fn has_wrap(&self) -> bool {
+    pub(crate) fn has_wrap(&self) -> bool {
         self.selection == Selection::Truncated && self.ignored > 0
     }
 
     /// Bits dropped from the value.
-    pub(super) fn dropped(&self) -> u32 {
+    pub(crate) fn dropped(&self) -> u32 {
         match self.selection {
             Selection::Truncated => self.ignored,
             Selection::Whole => 0,
@@ -77,27 +77,27 @@ impl SelectLayout {
     }
 
     /// Levels of the tree that combines the digits.
-    pub(super) fn levels(&self) -> u32 {
+    pub(crate) fn levels(&self) -> u32 {
         self.digits.len().next_power_of_two().trailing_zeros()
     }
 
     /// Nodes that go into `level` of the tree, 1 to [`levels`](Self::levels).
-    pub(super) fn nodes(&self, level: u32) -> usize {
+    pub(crate) fn nodes(&self, level: u32) -> usize {
         self.digits.len().div_ceil(1 << (level - 1))
     }
 
     /// Joins of two nodes in the whole tree.
-    pub(super) fn joins(&self) -> usize {
+    pub(crate) fn joins(&self) -> usize {
         self.digits.len() - 1
     }
 
     /// Bits of an element's leaf tables, for one party.
-    pub(super) fn table_bits(&self) -> usize {
+    pub(crate) fn table_bits(&self) -> usize {
         self.digit_bits(|width| 2 << width)
     }
 
     /// Bits of an element's leaf corrections.
-    pub(super) fn correction_bits(&self) -> usize {
+    pub(crate) fn correction_bits(&self) -> usize {
         self.digit_bits(|width| (width as usize) << width)
     }
 
@@ -108,24 +108,24 @@ impl SelectLayout {
     }
 
     /// Transfers that belong to the leaves; they come first.
-    pub(super) fn leaf_transfers(&self) -> usize {
+    pub(crate) fn leaf_transfers(&self) -> usize {
         self.elements * self.window() as usize
     }
 
-    pub(super) fn leaf_corrections_len(&self) -> usize {
+    pub(crate) fn leaf_corrections_len(&self) -> usize {
         (self.elements * self.correction_bits()).div_ceil(8)
     }
 
     /// Bytes of all leaf tables of one party.
-    pub(super) fn tables_len(&self) -> usize {
+    pub(crate) fn tables_len(&self) -> usize {
         (self.elements * self.table_bits()).div_ceil(8)
     }
 
-    pub(super) fn leaf_opening_len(&self) -> usize {
+    pub(crate) fn leaf_opening_len(&self) -> usize {
         packed_len(self.elements, self.window())
     }
 
-    pub(super) fn wrap_corrections_len(&self) -> usize {
+    pub(crate) fn wrap_corrections_len(&self) -> usize {
         if self.has_wrap() { packed_len(self.elements, self.ignored) } else { 0 }
     }
 
