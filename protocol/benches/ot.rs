@@ -1,11 +1,12 @@
 //! Random OTs per second of both sides, for each kind of extension on one and on two threads, and what the base
-//! transfers and the silent extension's preparation take. Bytes on the wire are exact and part of the names.
+//! OTs and the set-up of silent OT take. Bytes on the wire are exact and part of the names.
 
 use divan::{Bencher, counter::ItemsCount};
 use tacit_protocol::ot::{
-    BaseReceiver, ExtensionKind, ExtensionReceiver, ExtensionSender, TreeHeight, base_send, padded,
-    silent::{SilentPreparation, answer_len, request_len, silent_answer},
+    BaseReceiver, ExtensionReceiver, ExtensionSender, SilentSetup, base_send, silent_reply, silent_reply_len,
+    silent_request_len,
 };
+use tacit_protocol::plan::{ExtensionKind, TreeHeight, padded};
 
 const HEIGHTS: [u8; 5] = [4, 5, 6, 7, 8];
 const THREADS: [usize; 2] = [1, 2];
@@ -54,8 +55,8 @@ impl Batch {
             return (receiver, sender);
         }
         let transfers = self.count as u64;
-        let (preparation, request) = SilentPreparation::start(receiver, transfers).expect("system randomness");
-        let (sender, answer) = silent_answer(sender, transfers, &request).expect("a good request");
+        let (preparation, request) = SilentSetup::start(receiver, transfers).expect("system randomness");
+        let (sender, answer) = silent_reply(sender, transfers, &request).expect("a good request");
         (preparation.finish(&answer).expect("a good answer"), sender)
     }
 }
@@ -104,8 +105,8 @@ struct Prepared(usize);
 impl std::fmt::Display for Prepared {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let transfers = self.0 as u64;
-        let request = request_len(ExtensionKind::Silent.tree_height(), transfers);
-        let (answer, rows) = (answer_len(transfers), ExtensionKind::Silent.extension_len(self.0));
+        let request = silent_request_len(ExtensionKind::Silent.tree_height(), transfers);
+        let (answer, rows) = (silent_reply_len(transfers), ExtensionKind::Silent.extension_len(self.0));
         let each = (request + answer + rows) as f64 / transfers as f64;
         write!(formatter, "{transfers}: {request} + {answer} + {rows} bytes, {each:.3} each")
     }
@@ -122,8 +123,8 @@ fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared)
             pool.install(|| {
                 let (receiver, sender) = base(ExtensionKind::Silent);
                 let (preparation, request) =
-                    SilentPreparation::start(receiver, count as u64).expect("system randomness");
-                (preparation, silent_answer(sender, count as u64, &request).expect("a good request").1)
+                    SilentSetup::start(receiver, count as u64).expect("system randomness");
+                (preparation, silent_reply(sender, count as u64, &request).expect("a good request").1)
             })
         })
         .bench_local_values(|(preparation, answer)| {
@@ -141,12 +142,12 @@ fn silent_sender_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
         .with_inputs(|| {
             pool.install(|| {
                 let (receiver, sender) = base(ExtensionKind::Silent);
-                (sender, SilentPreparation::start(receiver, count as u64).expect("system randomness").1)
+                (sender, SilentSetup::start(receiver, count as u64).expect("system randomness").1)
             })
         })
         .bench_local_values(|(sender, request)| {
             pool.install(|| {
-                let (sender, answer) = silent_answer(sender, count as u64, &request).expect("a good request");
+                let (sender, answer) = silent_reply(sender, count as u64, &request).expect("a good request");
                 (sender.extend(0, count, &message), answer)
             })
         });
