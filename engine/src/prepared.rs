@@ -95,7 +95,7 @@ impl PreparedModel {
     }
 
     /// Memory held by transforms for preprocessing, in bytes.
-    pub fn ntt_bytes(&self) -> usize {
+    pub fn transforms_bytes(&self) -> usize {
         self.linears.values().map(|linear| linear.preprocessing.held_bytes()).sum()
     }
 
@@ -108,7 +108,7 @@ impl PreparedModel {
 }
 
 /// Memory that transforms of all linear layers of a valid plan would take, in bytes.
-pub fn ntt_bytes(plan: &Plan) -> usize {
+pub fn transforms_bytes(plan: &Plan) -> usize {
     let linear = |step: &Step| match step {
         Step::Linear(linear) => PreparedLinear::ntt_bytes(linear),
         _ => 0,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tacit_compiler::graph::Graph;
 use tacit_compiler::quantize::Calibration;
 use tacit_compiler::{CompileOptions, CompiledModel, compile, onnx};
-use tacit_engine::prepared::ntt_bytes;
+use tacit_engine::prepared::transforms_bytes;
 use tacit_protocol::session::ServerModel;
 
 use crate::config::ModelSource;
@@ -81,7 +81,7 @@ pub fn model(source: &ModelSource, weight_memory: &mut usize) -> Result<Arc<dyn 
     let compiled = compile_files(&source.network, source.calibration.as_deref(), &source.options)?;
     let compile_seconds = started.elapsed().as_secs_f64();
     let prepared = compiled.prepare(*weight_memory).map_err(LoadError::new("--model", &source.network))?;
-    let held = prepared.ntt_bytes();
+    let held = prepared.transforms_bytes();
     *weight_memory = weight_memory.saturating_sub(held);
     for warning in &compiled.report.warnings {
         tracing::warn!("{warning}");
@@ -89,7 +89,7 @@ pub fn model(source: &ModelSource, weight_memory: &mut usize) -> Result<Arc<dyn 
     tracing::info!(
         steps = compiled.plan.nodes.len(),
         transforms_held_bytes = held,
-        ntt_bytes = ntt_bytes(&compiled.plan),
+        transforms_bytes = transforms_bytes(&compiled.plan),
         memory_bytes = prepared.memory_bytes(),
         compile_seconds,
         seconds = started.elapsed().as_secs_f64(),

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use tacit_compiler::{Comparison, CompileReport};
-use tacit_engine::prepared::ntt_bytes;
+use tacit_engine::prepared::transforms_bytes;
 use tacit_protocol::plan::{Axis, LinearStep, Node, OutputFunction, Plan, Step};
 use tacit_protocol::session::{PhasePrediction, predict};
 
@@ -22,7 +22,7 @@ struct Inspection<'a> {
     steps: Vec<StepLine>,
     report: &'a CompileReport,
     /// What transforms of all weights take if `serve` holds them.
-    ntt_bytes: usize,
+    transforms_bytes: usize,
     prediction: Prediction,
     #[serde(skip_serializing_if = "Option::is_none")]
     independent: Option<Comparison>,
@@ -138,7 +138,7 @@ impl<'a> Inspection<'a> {
             },
             steps: plan.nodes.iter().map(StepLine::new).collect(),
             report,
-            ntt_bytes: ntt_bytes(plan),
+            transforms_bytes: transforms_bytes(plan),
             prediction: Prediction {
                 setup: (&prediction.setup).into(),
                 preprocessing: (&prediction.preprocessing).into(),
@@ -249,7 +249,7 @@ impl Display for Inspection<'_> {
             writeln!(formatter, "{}", line.trim_end())?;
         }
         writeln!(formatter, "\n{}", self.report.to_string().trim_end())?;
-        let megabytes = self.ntt_bytes as f64 / 1e6;
+        let megabytes = self.transforms_bytes as f64 / 1e6;
         writeln!(formatter, "\ntransformed weights: {megabytes:.1} MB where `serve --weight-memory` allows")?;
         writeln!(formatter, "\nexpected traffic     client sends   client receives   round trips   transfers")?;
         let phases = [

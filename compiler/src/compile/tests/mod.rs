@@ -17,7 +17,7 @@ use crate::merge::is_bare_square;
 use crate::test_support::{Builder, convolution, images, quadratic_network};
 use tacit_engine::fixed_point;
 use tacit_engine::kernels::LinearKernel;
-use tacit_engine::prepared::{PreparedModel, ntt_bytes};
+use tacit_engine::prepared::{PreparedModel, transforms_bytes};
 
 fn samples(graph: &Graph, seed: u64) -> Calibration {
     Calibration::from_samples(images(graph.layers[0].shape, 48, seed)).expect("samples")
@@ -242,12 +242,12 @@ fn prepared_models_compute_the_linear_steps_and_refuse_foreign_parameters() {
     let model = compiled.prepare(usize::MAX).expect("prepared");
     assert_eq!(model.digest(), compiled.plan.digest());
     assert!(model.memory_bytes() > compiled.parameters.memory_bytes());
-    let all = ntt_bytes(&compiled.plan);
-    assert_eq!(model.ntt_bytes(), all);
+    let all = transforms_bytes(&compiled.plan);
+    assert_eq!(model.transforms_bytes(), all);
     assert!(all > 0);
     for memory in [0, all / 2, all - 1] {
         let bounded = compiled.prepare(memory).expect("prepared");
-        assert!(bounded.ntt_bytes() <= memory && bounded.memory_bytes() < model.memory_bytes());
+        assert!(bounded.transforms_bytes() <= memory && bounded.memory_bytes() < model.memory_bytes());
     }
     for (id, node) in compiled.plan.nodes.iter().enumerate() {
         let Step::Linear(linear) = &node.step else {
