@@ -176,7 +176,7 @@ fn comparing_step_fields_are_checked() {
     assert_eq!(assert_refused(slice(9, 1), "nodes[5].slice.axis"), Problem::UnknownValue { value: 9 });
     assert_refused(slice(2, 0), "nodes[5].slice.step");
     assert_refused(slice(1, 1), "plan");
-    let class = |bits: u32| replaced(13, Step::Class(pb::ClassStep { bits }));
+    let class = |bits: u32| replaced(13, Step::ClassIndex(pb::ClassStep { bits }));
     assert_refused(class(0), "nodes[13].class.bits");
     assert_refused(class(23), "nodes[13].class.bits");
     assert_refused(class(1), "plan");
