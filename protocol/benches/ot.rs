@@ -122,8 +122,7 @@ fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared)
         .with_inputs(|| {
             pool.install(|| {
                 let (receiver, sender) = base(ExtensionKind::Silent);
-                let (preparation, request) =
-                    SilentSetup::start(receiver, count as u64).expect("system randomness");
+                let (preparation, request) = SilentSetup::start(receiver, count as u64).expect("system randomness");
                 (preparation, silent_reply(sender, count as u64, &request).expect("a good request").1)
             })
         })

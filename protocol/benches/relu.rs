@@ -8,7 +8,10 @@ use tacit_protocol::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender, base_
 use tacit_protocol::plan::{ExtensionKind, SelectLayout, Selection, digit_widths, padded};
 use tacit_protocol::random::Seed;
 use tacit_protocol::share::Share;
-use tacit_protocol::steps::select::{SelectClient, SelectProgress, SelectServer, SelectServerPending};
+use tacit_protocol::steps::{
+    ClientNext, ClientOnline, ClientView, Interactive, ServerHalf, ServerNext, ServerOnline, ServerProgress,
+    ServerView, StepTransfers,
+};
 
 const ELEMENTS: usize = 65_536;
 
@@ -50,21 +53,38 @@ fn layout((window, rounds): (u32, u32)) -> SelectLayout {
     }
 }
 
-fn start(layout: &SelectLayout) -> (SelectServerPending, Vec<u8>) {
-    let seed = Seed::random().expect("system randomness");
-    SelectServerPending::start(layout.clone(), &TRANSFERS.server_receiver, 0, &seed)
+fn server_view(seed: &Seed) -> ServerView<'_> {
+    let (receiver, sender) = (&TRANSFERS.server_receiver, &TRANSFERS.server_sender);
+    ServerView { transfers: StepTransfers { receiver, first_chosen: 0, sender, first_offered: 0 }, seed }
 }
 
-fn prepare(layout: &SelectLayout, share: &Share, rows: &[u8]) -> (SelectClient, Vec<u8>) {
+fn start(layout: &SelectLayout) -> (Box<dyn ServerHalf>, Vec<u8>) {
     let seed = Seed::random().expect("system randomness");
+    match layout.server().advance(&[], &server_view(&seed)).expect("no message") {
+        (rows, ServerNext::Preprocessing(half)) => (half, rows),
+        (_, ServerNext::Ready(_)) => panic!("corrections are to come"),
+    }
+}
+
+fn prepare(layout: &SelectLayout, share: &Share, rows: &[u8]) -> (Box<dyn ClientOnline>, Vec<u8>) {
+    let seed = &Seed::random().expect("system randomness");
     let (receiver, sender) = (&TRANSFERS.client_receiver, &TRANSFERS.client_sender);
-    SelectClient::prepare(layout.clone(), share, None, share, receiver, 0, sender, 0, rows, &seed).expect("good rows")
+    let transfers = StepTransfers { receiver, first_chosen: 0, sender, first_offered: 0 };
+    let view = ClientView { inputs: &[share], next_mask: share, transfers, seed };
+    match layout.client().advance(rows, &view).expect("good rows") {
+        (corrections, ClientNext::Ready(client)) => (client, corrections),
+        (_, ClientNext::Preprocessing(_)) => panic!("the client is ready"),
+    }
 }
 
-fn preprocess(layout: &SelectLayout, share: &Share) -> (SelectClient, SelectServer) {
+fn preprocess(layout: &SelectLayout, share: &Share) -> (Box<dyn ClientOnline>, Box<dyn ServerOnline>) {
     let (pending, rows) = start(layout);
     let (client, corrections) = prepare(layout, share, &rows);
-    (client, pending.finish(&TRANSFERS.server_sender, 0, &corrections).expect("good corrections"))
+    let seed = Seed::random().expect("system randomness");
+    match pending.advance(&corrections, &server_view(&seed)).expect("good corrections") {
+        (_, ServerNext::Ready(server)) => (client, server),
+        (_, ServerNext::Preprocessing(_)) => panic!("the server is ready"),
+    }
 }
 
 fn shares() -> (Share, Share) {
@@ -72,12 +92,12 @@ fn shares() -> (Share, Share) {
     (client, server)
 }
 
-fn evaluate(client: &mut SelectClient, server: &mut SelectServer, share: &Share) -> Option<Share> {
-    let mut opening = server.open(share, None);
+fn evaluate(client: &mut dyn ClientOnline, server: &mut dyn ServerOnline, share: &Share) -> Option<Share> {
+    let mut opening = server.open(&[share]);
     for round in 0.. {
         match server.answer(round, &client.answer(round, &opening)) {
-            SelectProgress::Opening(next) => opening = next,
-            SelectProgress::Value(value) => return Some(value),
+            ServerProgress::Opening(next) => opening = next,
+            ServerProgress::Value(value) => return Some(value),
         }
     }
     None
@@ -112,5 +132,5 @@ fn online_of_both(bencher: Bencher, case: (u32, u32)) {
     bencher
         .counter(ItemsCount::new(ELEMENTS))
         .with_inputs(|| preprocess(&layout, &client_share))
-        .bench_local_refs(|(client, server)| evaluate(client, server, &server_share));
+        .bench_local_refs(|(client, server)| evaluate(&mut **client, &mut **server, &server_share));
 }

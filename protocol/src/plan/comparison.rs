@@ -42,20 +42,44 @@ pub struct SelectLayout {
 impl SelectLayout {
     /// The layout of a comparing node of a plan, `None` for others.
     pub fn of_node(plan: &Plan, node: &Node) -> Option<Self> {
-        let bits = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max()?;
+        match &node.step {
+            Step::Relu { drop, digits } => Some(Self::of_relu(plan, node, *drop, digits)),
+            Step::Maximum { ignored, digits } => Some(Self::of_maximum(plan, node, *ignored, digits)),
+            Step::Input
+            | Step::Linear(_)
+            | Step::Square { .. }
+            | Step::Truncate { .. }
+            | Step::SumPool { .. }
+            | Step::Add
+            | Step::Subtract
+            | Step::Offset
+            | Step::Multiply { .. }
+            | Step::Concat
+            | Step::Slice { .. }
+            | Step::ShiftLeft { .. }
+            | Step::Reshape
+            | Step::Output { .. }
+            | Step::Class { .. } => None,
+        }
+    }
+
+    /// The layout of a ReLU.
+    pub fn of_relu(plan: &Plan, node: &Node, drop: u32, digits: &[u32]) -> Self {
+        Self::new(plan, node, Self::input_bits(plan, node), drop, Selection::Truncated, digits)
+    }
+
+    /// The layout of a maximum. A difference has one bit more than its terms.
+    pub fn of_maximum(plan: &Plan, node: &Node, ignored: u32, digits: &[u32]) -> Self {
+        Self::new(plan, node, Self::input_bits(plan, node) + 1, ignored, Selection::Whole, digits)
+    }
+
+    fn new(plan: &Plan, node: &Node, bits: u32, ignored: u32, selection: Selection, digits: &[u32]) -> Self {
         let (elements, kind) = (node.shape.elements(), plan.transfers);
-        Some(match &node.step {
-            Step::Relu { drop, digits } => {
-                let selection = Selection::Truncated;
-                Self { elements, bits, ignored: *drop, selection, digits: digits.clone(), kind }
-            }
-            // A difference has one bit more than its terms.
-            Step::Maximum { ignored, digits } => {
-                let selection = Selection::Whole;
-                Self { elements, bits: bits + 1, ignored: *ignored, selection, digits: digits.clone(), kind }
-            }
-            _ => return None,
-        })
+        Self { elements, bits, ignored, selection, digits: digits.to_vec(), kind }
+    }
+
+    fn input_bits(plan: &Plan, node: &Node) -> u32 {
+        node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.bits).max().unwrap_or(0)
     }
 
     /// Bits of each share that are compared.

@@ -1,8 +1,9 @@
 //! Between logical messages and the pieces in which they travel.
 
 use super::error::SessionError;
-use super::message::{Message, MessageKind};
+use super::message::Message;
 use crate::plan::NodeId;
+use crate::steps::MessageKind;
 
 /// Cuts a logical message into pieces.
 pub(super) fn split(

@@ -1,10 +1,10 @@
 //! What can go wrong in a session, and whose fault it is.
 
-use super::message::MessageKind;
 use crate::ot::OtError;
 use crate::plan::{NodeId, PlanError};
 use crate::random::RandomError;
 use crate::rlwe::RlweError;
+use crate::steps::MessageKind;
 
 /// Why a session cannot go on. After an error the state machine is of no further use.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,8 @@
 //! session. What they hold at a party is bounded by the plan, so that both parties compute the same number: the server
 //! allows it, the client need not use it up.
 
-use super::predict::predict;
+use super::layout::SessionLayout;
+use super::predict::predict_layout;
 use crate::plan::Plan;
 
 /// Most bytes of messages and keys of all sessions in flight of a stream, as far as more than two are in flight.
@@ -18,8 +19,8 @@ const MIN_SESSIONS: u64 = 2;
 /// A session counts with the bytes of all of its preprocessing messages; with eight for each transfer: the key that a party
 /// keeps of it until the other's corrections come; and with four for each element of all values: the client's shares, which
 /// it holds until the session is prepared, those of local steps too, of which no message speaks.
-pub(super) fn sessions_in_flight(plan: &Plan) -> usize {
-    let session = predict(plan).preprocessing;
+pub(super) fn sessions_in_flight(plan: &Plan, layout: &SessionLayout) -> usize {
+    let session = predict_layout(plan, layout).preprocessing;
     let elements: u64 = plan.nodes.iter().map(|node| node.shape.elements() as u64).sum();
     let bytes = session.bytes_sent + session.bytes_received + 8 * session.transfers + 4 * elements;
     (MAX_BYTES / bytes.max(1)).max(MIN_SESSIONS) as usize

@@ -1,7 +1,9 @@
 //! How much a party computes online in answer to one message, from the plan alone: what is brief need not be moved to
 //! threads that compute.
 
-use crate::plan::{Node, NodeId, Plan, Step};
+use super::layout::SessionLayout;
+use crate::plan::{LinearStep, Node, NodeId, Plan};
+use crate::steps::{LinearLayout, Role, local};
 
 /// Most operations of a brief computation: some tens of microseconds where there are vector instructions, a few tenths of a
 /// millisecond where there are none. An operation is a multiplication of a linear layer.
@@ -11,19 +13,21 @@ const LOCAL: usize = 4;
 /// Operations that an element of an interactive step counts as: a few nanoseconds.
 const INTERACTIVE: usize = 64;
 
-/// Whether the client answers an opening of `node` briefly.
+/// Whether the client answers an opening of `node` inline.
 pub(super) fn client_runs_inline(plan: &Plan, node: NodeId) -> bool {
-    plan.nodes.get(node).is_none_or(|node| INTERACTIVE.saturating_mul(node.shape.elements()) <= MAX_INLINE_OPERATIONS)
+    let elements = |node: &Node| INTERACTIVE.saturating_mul(node.shape.elements());
+    plan.nodes.get(node).is_none_or(|node| elements(node) <= MAX_INLINE_OPERATIONS)
 }
 
-/// Whether the server answers a message about `node` briefly. If that is the last of the node's messages, the server goes on
+/// Whether the server answers a message about `node` inline. If that is the last of the node's messages, the server goes on
 /// up to the next message of its own.
-pub(super) fn server_runs_inline(plan: &Plan, node: NodeId, is_last: bool) -> bool {
-    let mut operations = plan.nodes.get(node).map_or(0, |node| server_operations(plan, node));
+pub(super) fn server_runs_inline(plan: &Plan, layout: &SessionLayout, node: NodeId, is_last: bool) -> bool {
+    let work = |id: NodeId| plan.nodes.get(id).map_or(0, |node| server_operations(plan, node, layout.role(id)));
+    let mut operations = work(node);
     if is_last {
-        for node in plan.nodes.iter().skip(node + 1) {
-            operations = operations.saturating_add(server_operations(plan, node));
-            if is_interactive(&node.step) || operations > MAX_INLINE_OPERATIONS {
+        for id in node + 1..plan.nodes.len() {
+            operations = operations.saturating_add(work(id));
+            if layout.interactive(id).is_some() || operations > MAX_INLINE_OPERATIONS {
                 break;
             }
         }
@@ -31,19 +35,17 @@ pub(super) fn server_runs_inline(plan: &Plan, node: NodeId, is_last: bool) -> bo
     operations <= MAX_INLINE_OPERATIONS
 }
 
-fn is_interactive(step: &Step) -> bool {
-    matches!(step, Step::Square { .. } | Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. })
-}
-
-fn server_operations(plan: &Plan, node: &Node) -> usize {
+fn server_operations(plan: &Plan, node: &Node, role: &Role) -> usize {
     let outputs = node.shape.elements();
     let inputs = node.inputs.iter().filter_map(|input| plan.nodes.get(*input)).map(|input| input.shape.elements());
-    let products = match &node.step {
-        Step::Linear(linear) => outputs.saturating_mul(linear.shape.weight_count() / linear.shape.output.channels),
-        Step::SumPool { kernel, .. } => outputs.saturating_mul(kernel[0].saturating_mul(kernel[1])),
-        _ => 0,
+    let (products, each) = match role {
+        Role::Linear(LinearLayout { step: LinearStep { shape, .. }, .. }) => {
+            (outputs.saturating_mul(shape.weight_count() / shape.output.channels), LOCAL)
+        }
+        Role::Local => (local::terms(&node.step, outputs), LOCAL),
+        Role::Interactive(_) => (0, INTERACTIVE),
+        Role::Input | Role::Offset | Role::Output(_) => (0, LOCAL),
     };
-    let each = if is_interactive(&node.step) { INTERACTIVE } else { LOCAL };
     inputs.fold(products, usize::saturating_add).saturating_add(each.saturating_mul(outputs))
 }
 
@@ -51,7 +53,7 @@ fn server_operations(plan: &Plan, node: &Node) -> usize {
 mod tests {
     use super::*;
     use crate::plan::ExtensionKind;
-    use crate::plan::{InputSpec, LinearShape, LinearStep, OutputFunction, OutputSpec, Shape};
+    use crate::plan::{InputSpec, LinearShape, LinearStep, OutputFunction, OutputSpec, Shape, Step};
     use crate::rlwe::choose_packing;
 
     /// A layer of `first` outputs, a truncation, a layer of `second` outputs.
@@ -85,10 +87,11 @@ mod tests {
     #[test]
     fn small_layers_run_inline() {
         let plan = plan(100, 10);
+        let layout = SessionLayout::new(&plan);
         assert!(
-            server_runs_inline(&plan, 0, true)
-                && server_runs_inline(&plan, 2, true)
-                && server_runs_inline(&plan, 2, false)
+            server_runs_inline(&plan, &layout, 0, true)
+                && server_runs_inline(&plan, &layout, 2, true)
+                && server_runs_inline(&plan, &layout, 2, false)
         );
         assert!(client_runs_inline(&plan, 2) && client_runs_inline(&plan, 4));
     }
@@ -97,18 +100,20 @@ mod tests {
     fn what_follows_the_last_answer_counts() {
         // 100 * 6,000 products are too many, and belong to the answer that completes the truncation.
         let plan = plan(100, 6000);
-        assert!(server_runs_inline(&plan, 0, true));
-        assert!(!server_runs_inline(&plan, 2, true));
-        assert!(server_runs_inline(&plan, 2, false));
+        let layout = SessionLayout::new(&plan);
+        assert!(server_runs_inline(&plan, &layout, 0, true));
+        assert!(!server_runs_inline(&plan, &layout, 2, true));
+        assert!(server_runs_inline(&plan, &layout, 2, false));
         assert!(client_runs_inline(&plan, 2));
     }
 
     #[test]
     fn large_activations_do_not_run_inline() {
         let plan = plan(MAX_INLINE_OPERATIONS / INTERACTIVE + 1, 1);
+        let layout = SessionLayout::new(&plan);
         assert!(
-            !server_runs_inline(&plan, 0, true)
-                && !server_runs_inline(&plan, 2, false)
+            !server_runs_inline(&plan, &layout, 0, true)
+                && !server_runs_inline(&plan, &layout, 2, false)
                 && !client_runs_inline(&plan, 2)
         );
     }

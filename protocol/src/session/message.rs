@@ -3,6 +3,7 @@
 use crate::plan::{NodeId, PlanDigest};
 use crate::random::RandomError;
 use crate::rlwe::PublicKey;
+use crate::steps::MessageKind;
 use rand::{TryRng, rngs::SysRng};
 
 /// Session ID: 128 random bits that name a prepared session. Whoever knows it can use the session up, so it is not logged whole.
@@ -22,38 +23,6 @@ impl std::fmt::Debug for SessionId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "SessionId({:02x}{:02x}..)", self.0[0], self.0[1])
     }
-}
-
-/// What a [`Message`] holds; also fixes its direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MessageKind {
-    /// Preprocessing with the silent extension, client to server: reply to [`Accept::silent_request`]. Belongs to the whole
-    /// stream: session 0, node 0.
-    ClientSilentReply,
-    /// Preprocessing with the silent extension, server to client: reply to [`OtSetup::silent_request`]. Belongs to the whole
-    /// stream: session 0, node 0.
-    ServerSilentReply,
-    /// Preprocessing, client to server: encrypted masks of a linear step.
-    MaskCiphertexts,
-    /// Preprocessing, server to client: `W r - s`, encrypted.
-    LinearResponses,
-    /// Preprocessing, client to server: OT-extension rows for the client's share bits of a square step.
-    ShareChoices,
-    /// Preprocessing, server to client: OT-extension rows for the server's random bits, then, in a square step, the
-    /// corrections of the products with its random mask.
-    ServerCorrelations,
-    /// Preprocessing, client to server: in a comparing step its own extension rows, then the corrections of the products
-    /// with the server's random bits.
-    ClientCorrections,
-    /// Online, client to server: `x - r`.
-    MaskedInput,
-    /// Online, server to client: opened values of an interactive step.
-    ServerOpening,
-    /// Online, client to server: opened values of an interactive step; in its last round they end with the client's new
-    /// share less the next mask.
-    ClientOpening,
-    /// Online, server to client: its share of the logits without the low bits.
-    OutputShare,
 }
 
 /// A piece of a logical message of one step. Both sides know each logical message's length from the plan;

@@ -33,10 +33,11 @@ mod preprocess_server;
 mod tests;
 mod transfers;
 
+pub use crate::steps::MessageKind;
 pub use error::{Blame, SessionError};
 pub use message::{
-    Accept, Message, MessageKind, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest,
-    PreprocessResponse, SessionId,
+    Accept, Message, OnlineRequest, OnlineResponse, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse,
+    SessionId,
 };
 pub use model::ServerModel;
 pub use observer::{Work, WorkObserver};

@@ -6,13 +6,10 @@ use super::assembly::{Assembly, split};
 use super::error::SessionError;
 use super::inline::client_runs_inline;
 use super::layout::SessionLayout;
-use super::message::{Message, MessageKind, OnlineRequest, OnlineResponse, SessionId};
-use crate::plan::{NodeId, Plan, Step};
+use super::message::{Message, OnlineRequest, OnlineResponse, SessionId};
+use crate::plan::{NodeId, Plan};
 use crate::share::Share;
-use crate::steps::output;
-use crate::steps::select::SelectClient;
-use crate::steps::square::SquareClient;
-use crate::steps::truncate::TruncateClient;
+use crate::steps::{ClientOnline, MessageKind, Role};
 
 /// A prepared session. Used at most once: [`ClientSession::start`] consumes it. Wiped on drop.
 pub struct ClientSession {
@@ -22,26 +19,8 @@ pub struct ClientSession {
     pub(super) layout: Arc<SessionLayout>,
     pub(super) input_mask: Share,
     /// One entry per node, `Some` for interactive steps.
-    pub(super) steps: Vec<Option<ClientStep>>,
+    pub(super) steps: Vec<Option<Box<dyn ClientOnline>>>,
     pub(super) output_share: Share,
-}
-
-/// The client's part of an interactive step, ready for the online phase.
-pub(super) enum ClientStep {
-    Square(SquareClient),
-    Truncate(TruncateClient),
-    Select(Box<SelectClient>),
-}
-
-impl ClientStep {
-    /// Answers the server's opening of a round, which has the length that the layout says.
-    fn answer(&mut self, round: u32, opening: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Square(square) => square.answer(opening),
-            Self::Truncate(truncate) => truncate.answer(opening),
-            Self::Select(select) => select.answer(round, opening),
-        }
-    }
 }
 
 impl ClientSession {
@@ -122,23 +101,21 @@ impl OnlineClient {
         }
         let Message { session, node, kind, round, .. } = message;
         let unexpected = || SessionError::UnexpectedStep { node, kind, round };
-        let step = plan.nodes.get(self.node).map(|node| &node.step);
-        let expected = match step {
-            Some(Step::Output { .. } | Step::Class { .. }) => MessageKind::OutputShare,
-            Some(_) => MessageKind::ServerOpening,
-            None => return Err(unexpected()),
+        if self.node >= plan.nodes.len() {
+            return Err(unexpected());
+        }
+        let revealed = match layout.role(self.node) {
+            Role::Output(reveal) => Some(*reveal),
+            Role::Input | Role::Linear(_) | Role::Interactive(_) | Role::Local | Role::Offset => None,
         };
+        let expected = if revealed.is_some() { MessageKind::OutputShare } else { MessageKind::ServerOpening };
         if session != 0 || node != self.node || kind != expected || round != self.round {
             return Err(unexpected());
         }
         let length = layout.message_len(node, kind, round).ok_or_else(unexpected)?;
         let Some(data) = self.inbox.add(message, length)? else { return Ok(OnlineProgress::Continue(Vec::new())) };
-        let revealed = match step {
-            Some(Step::Output { drop }) => Some(output::client_reconstruct(output_share, *drop, &data)),
-            Some(Step::Class { bits }) => Some(output::client_reconstruct_class(output_share, *bits, &data)),
-            _ => None,
-        };
-        if let Some(revealed) = revealed {
+        if let Some(reveal) = revealed {
+            let revealed = reveal.client(output_share, &data);
             // Past the last node: whatever comes now is unexpected.
             self.node = plan.nodes.len();
             return Ok(OnlineProgress::Finished(revealed));

@@ -6,15 +6,12 @@ use super::assembly::{Assembly, split};
 use super::error::SessionError;
 use super::inline::server_runs_inline;
 use super::layout::SessionLayout;
-use super::message::{MessageKind, OnlineRequest, OnlineResponse};
+use super::message::{OnlineRequest, OnlineResponse};
 use super::model::ServerModel;
 use super::observer::{Unobserved, Work, WorkObserver};
-use crate::plan::{NodeId, PlanDigest, Step};
+use crate::plan::{NodeId, PlanDigest};
 use crate::share::Share;
-use crate::steps::select::{SelectProgress, SelectServer};
-use crate::steps::square::SquareServer;
-use crate::steps::truncate::TruncateServer;
-use crate::steps::{local, output};
+use crate::steps::{MessageKind, Role, ServerOnline, ServerProgress, local};
 
 /// A prepared session. Used at most once: [`ServerSession::start`] consumes it. Wiped on drop.
 pub struct ServerSession {
@@ -28,19 +25,13 @@ pub struct ServerSession {
 pub(super) enum ServerStep {
     /// `s`, its share of `W r`.
     Linear(Share),
-    Square(SquareServer),
-    Truncate(TruncateServer),
-    Select(Box<SelectServer>),
+    Interactive(Box<dyn ServerOnline>),
 }
 
 /// What the next message of the client completes.
 enum Pending {
-    /// The input.
     Input,
-    /// `z_s` of a step of one round trip.
-    Half(Share),
-    /// A step of several round trips.
-    Select(Box<SelectServer>),
+    Step(Box<dyn ServerOnline>),
 }
 
 impl ServerSession {
@@ -53,9 +44,7 @@ impl ServerSession {
     pub fn memory_bytes(&self) -> usize {
         let steps = self.steps.iter().flatten().map(|step| match step {
             ServerStep::Linear(share) => 4 * share.len(),
-            ServerStep::Square(square) => square.memory_bytes(),
-            ServerStep::Truncate(truncate) => truncate.memory_bytes(),
-            ServerStep::Select(select) => select.memory_bytes(),
+            ServerStep::Interactive(step) => step.memory_bytes(),
         });
         size_of::<Self>() + self.steps.len() * size_of::<Option<ServerStep>>() + steps.sum::<usize>()
     }
@@ -143,17 +132,13 @@ impl OnlineServer {
         }
         let length = self.layout.message_len(node, kind, round).ok_or(unexpected)?;
         let Some(data) = self.inbox.add(message, length)? else { return Ok(Vec::new()) };
-        let received = data.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
         let value = match std::mem::replace(&mut self.pending, Pending::Input) {
-            Pending::Input => Share(received.collect()),
-            Pending::Half(half) => {
-                Share(half.iter().zip(received).map(|(half, other)| half.wrapping_add(other)).collect())
-            }
-            Pending::Select(mut select) => match select.answer(round, &data) {
-                SelectProgress::Value(value) => value,
-                SelectProgress::Opening(opening) => {
+            Pending::Input => Share(data.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()),
+            Pending::Step(mut step) => match step.answer(round, &data) {
+                ServerProgress::Value(value) => value,
+                ServerProgress::Opening(opening) => {
                     self.round += 1;
-                    self.pending = Pending::Select(select);
+                    self.pending = Pending::Step(step);
                     let pieces = split(0, node, MessageKind::ServerOpening, self.round, opening);
                     return Ok(pieces.map(OnlineResponse::Step).collect());
                 }
@@ -172,7 +157,7 @@ impl OnlineServer {
     /// Whether [`handle`](Self::handle) takes only some tens of microseconds for the message that is awaited, so that it
     /// does no harm where nothing may block. Follows from the plan alone.
     pub fn runs_inline(&self) -> bool {
-        server_runs_inline(self.model.plan(), self.node, self.round + 1 >= self.layout.rounds(self.node))
+        server_runs_inline(self.model.plan(), &self.layout, self.node, self.round + 1 >= self.layout.rounds(self.node))
     }
 
     /// Computes up to the next message.
@@ -180,64 +165,43 @@ impl OnlineServer {
         let plan = self.model.plan().clone();
         for (id, node) in plan.nodes.iter().enumerate().skip(self.node + 1) {
             self.node = id;
-            self.observer.begins(work(&node.step));
+            let role = self.layout.role(id);
+            self.observer.begins(work(role));
             let inputs: Option<Vec<&Share>> = node.inputs.iter().map(|input| self.values[*input].as_ref()).collect();
             let inputs = inputs.ok_or(SessionError::Model(id))?;
-            let (kind, data) = match (&node.step, self.steps[id].take()) {
-                (Step::Linear(_), Some(ServerStep::Linear(mask_share))) => {
+            let value = match (role, self.steps[id].take()) {
+                (Role::Linear(_), Some(ServerStep::Linear(mask_share))) => {
                     let mut accumulators = Share::zeros(node.shape.elements());
                     self.model.linear(id, inputs[0], &mut accumulators);
                     for (accumulator, share) in accumulators.iter_mut().zip(mask_share.iter()) {
                         *accumulator = accumulator.wrapping_add(*share);
                     }
-                    self.store(id, accumulators, &node.inputs);
-                    continue;
+                    accumulators
                 }
-                (Step::Square { .. }, Some(ServerStep::Square(square))) => {
-                    let (opening, half) = square.open(inputs[0]);
-                    self.pending = Pending::Half(half);
-                    (MessageKind::ServerOpening, opening)
+                (Role::Interactive(_), Some(ServerStep::Interactive(mut step))) => {
+                    let opening = step.open(&inputs);
+                    self.pending = Pending::Step(step);
+                    self.forget(id, &node.inputs);
+                    return Ok(pieces(id, MessageKind::ServerOpening, opening));
                 }
-                (Step::Truncate { .. }, Some(ServerStep::Truncate(truncate))) => {
-                    let (opening, half) = truncate.open(inputs[0]);
-                    self.pending = Pending::Half(half);
-                    (MessageKind::ServerOpening, opening)
+                (Role::Output(reveal), _) => {
+                    let revealed = reveal.server(inputs[0]);
+                    self.node = plan.nodes.len();
+                    self.forget(id, &node.inputs);
+                    return Ok(pieces(id, MessageKind::OutputShare, revealed));
                 }
-                (step @ (Step::Relu { .. } | Step::Maximum { .. }), Some(ServerStep::Select(mut select))) => {
-                    let opening = match (step, inputs.as_slice()) {
-                        (Step::Maximum { .. }, [first, second]) => {
-                            select.open(&local::difference(first, second), Some(second))
-                        }
-                        _ => select.open(inputs[0], None),
-                    };
-                    self.pending = Pending::Select(select);
-                    (MessageKind::ServerOpening, opening)
-                }
-                (Step::Offset, _) => {
+                (Role::Offset, _) => {
                     let mut value = inputs[0].clone();
                     self.model.offset(id, &mut value);
-                    self.store(id, value, &node.inputs);
-                    continue;
+                    value
                 }
-                (Step::Output { drop }, _) => {
-                    let revealed = output::server_reveal(inputs[0], *drop);
-                    self.node = plan.nodes.len();
-                    (MessageKind::OutputShare, revealed)
-                }
-                (Step::Class { bits }, _) => {
-                    let revealed = output::server_reveal_class(inputs[0], *bits);
-                    self.node = plan.nodes.len();
-                    (MessageKind::OutputShare, revealed)
-                }
-                (step, _) => {
+                (Role::Local, _) => {
                     let shape = plan.nodes[node.inputs[0]].shape;
-                    let value = local::evaluate(step, &inputs, shape, node.shape).ok_or(SessionError::Model(id))?;
-                    self.store(id, value, &node.inputs);
-                    continue;
+                    local::evaluate(&node.step, &inputs, shape, node.shape).ok_or(SessionError::Model(id))?
                 }
+                (Role::Input | Role::Linear(_) | Role::Interactive(_), _) => return Err(SessionError::Model(id)),
             };
-            self.forget(id, &node.inputs);
-            return Ok(split(0, id, kind, 0, data).map(OnlineResponse::Step).collect());
+            self.store(id, value, &node.inputs);
         }
         Ok(Vec::new())
     }
@@ -257,15 +221,15 @@ impl OnlineServer {
     }
 }
 
-/// What a step is counted as.
-fn work(step: &Step) -> Work {
-    match step {
-        Step::Square { .. }
-        | Step::Truncate { .. }
-        | Step::Relu { .. }
-        | Step::Maximum { .. }
-        | Step::Output { .. }
-        | Step::Class { .. } => Work::Activation,
-        _ => Work::Linear,
+/// The pieces of the first message about a node.
+fn pieces(node: NodeId, kind: MessageKind, data: Vec<u8>) -> Vec<OnlineResponse> {
+    split(0, node, kind, 0, data).map(OnlineResponse::Step).collect()
+}
+
+/// What a node is counted as.
+fn work(role: &Role) -> Work {
+    match role {
+        Role::Interactive(_) | Role::Output(_) => Work::Activation,
+        Role::Input | Role::Linear(_) | Role::Local | Role::Offset => Work::Linear,
     }
 }

@@ -1,11 +1,11 @@
 //! What a session costs, from the plan alone.
 
 use super::layout::SessionLayout;
-use super::message::MessageKind;
-use super::transfers::preparation_len;
+use super::transfers::setup_len;
 use crate::ot;
-use crate::plan::{ExtensionKind, NodeId, Plan, Step};
+use crate::plan::{ExtensionKind, NodeId, Plan};
 use crate::rlwe::public_key_len;
+use crate::steps::{MessageKind, Party, Role};
 
 /// Bytes, round trips and transfers of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,13 @@ pub struct PhasePrediction {
 
 /// The cost of a session of a validated plan.
 pub fn predict(plan: &Plan) -> Prediction {
+    predict_layout(plan, &SessionLayout::new(plan))
+}
+
+/// The cost of a session of a layout.
+pub(super) fn predict_layout(plan: &Plan, layout: &SessionLayout) -> Prediction {
     use MessageKind::*;
-    let layout = SessionLayout::new(plan);
     let sum = |kinds: &[MessageKind]| -> u64 {
-        let layout = &layout;
         let lengths = (0..plan.nodes.len()).flat_map(|node| kinds.iter().map(move |kind| (node, *kind)));
         let rounds = |(node, kind)| {
             (0..layout.rounds(node).max(1)).filter_map(move |round| layout.message_len(node, kind, round))
@@ -45,11 +48,11 @@ pub fn predict(plan: &Plan) -> Prediction {
         lengths.flat_map(rounds).map(|length| length as u64).sum()
     };
     Prediction {
-        setup: setup(plan, &layout, 1),
+        setup: setup(plan, layout, 1),
         preprocessing: PhasePrediction {
             bytes_sent: sum(&[MaskCiphertexts, ShareChoices, ClientCorrections]),
             bytes_received: sum(&[LinearResponses, ServerCorrelations]),
-            round_trips: preprocessing_round_trips(plan),
+            round_trips: preprocessing_round_trips(plan, layout),
             transfers: layout.client_transfers + layout.server_transfers,
         },
         online: PhasePrediction {
@@ -77,13 +80,10 @@ pub fn predict_stream(plan: &Plan, sessions: u32) -> PhasePrediction {
 
 /// Keys, base OTs, and the preparation of the transfers of so many sessions.
 fn setup(plan: &Plan, layout: &SessionLayout, sessions: u32) -> PhasePrediction {
-    let mut sets: Vec<_> = linear_nodes(plan).map(|linear| linear.packing.parameters).collect();
-    sets.sort();
-    sets.dedup();
-    let keys: usize = sets.into_iter().map(public_key_len).sum();
+    let keys: usize = layout.parameter_sets().into_iter().map(public_key_len).sum();
     let kind = plan.transfers;
     let base = (ot::BASE_FIRST_LEN + kind.tree_height().base_reply_len()) as u64;
-    let [client, server] = layout.transfers_of(sessions).map(|transfers| preparation_len(kind, transfers));
+    let [client, server] = layout.transfers_of(sessions).map(|transfers| setup_len(kind, transfers));
     PhasePrediction {
         bytes_sent: keys as u64 + base + (client.0 + server.1) as u64,
         bytes_received: base + (server.0 + client.1) as u64,
@@ -92,43 +92,36 @@ fn setup(plan: &Plan, layout: &SessionLayout, sessions: u32) -> PhasePrediction 
     }
 }
 
-fn linear_nodes(plan: &Plan) -> impl Iterator<Item = &crate::plan::LinearStep> {
-    plan.nodes.iter().filter_map(|node| match &node.step {
-        Step::Linear(linear) => Some(linear),
-        _ => None,
-    })
-}
-
 /// Round trips of a stream that prepares one session: the longest chain of answers that wait for each other.
 ///
-/// A mask is encrypted as soon as the client knows it, at once where it was drawn; the choices of a square wait for
-/// the response that its input share comes from and for the set-up of the transfers; `Prepared` answers the last
-/// corrections.
-fn preprocessing_round_trips(plan: &Plan) -> u32 {
+/// A mask is encrypted as soon as the client knows it, at once where it was drawn. A step in which the client begins waits
+/// for the response that its input share comes from, and for the random OTs. Where the server begins, its message comes
+/// with the answer to the client's set-up. `Prepared` answers the last message of the client.
+fn preprocessing_round_trips(plan: &Plan, layout: &SessionLayout) -> u32 {
     // For each node: the number of answers after which the client knows its share.
     let mut known: Vec<u32> = Vec::with_capacity(plan.nodes.len());
     let mut last = 1;
     // Answers until the client can choose.
     let set_up = if plan.transfers == ExtensionKind::Silent { 2 } else { 1 };
-    for node in &plan.nodes {
+    for (node, role) in plan.nodes.iter().zip(layout.roles()) {
         let input = node.inputs.iter().map(|input: &NodeId| known[*input]).max().unwrap_or(0);
-        known.push(match &node.step {
-            Step::Input => 0,
-            Step::Linear(_) => {
+        known.push(match role {
+            Role::Input => 0,
+            Role::Linear(_) => {
                 last = last.max(input + 1);
                 input + 1
             }
-            Step::Square { .. } => {
-                // Choices out, correlations back, corrections out, prepared back.
-                last = last.max(input.max(set_up) + 2);
+            Role::Interactive(step) => {
+                let kinds = step.preprocessing();
+                let begins = match kinds.first().map(|kind| kind.sender()) {
+                    Some(Party::Server) => 2,
+                    Some(Party::Client) | None => set_up,
+                };
+                let sent = kinds.iter().filter(|kind| kind.sender() == Party::Client).count() as u32;
+                last = last.max(input.max(begins) + sent);
                 0
             }
-            Step::Truncate { .. } | Step::Relu { .. } | Step::Maximum { .. } => {
-                // Rows come with the answer to the set-up, corrections go out, prepared comes back.
-                last = last.max(input.max(2) + 1);
-                0
-            }
-            _ => input,
+            Role::Local | Role::Offset | Role::Output(_) => input,
         });
     }
     last

@@ -1,4 +1,4 @@
-//! Setting up the random OTs of a stream, the silent extension's preparation included.
+//! Setting up the random OTs of a stream, the set-up of silent OT included.
 //!
 //! ```text
 //! client                                              server
@@ -25,10 +25,13 @@ const MAX_SILENT_TRANSFERS: u64 = 1 << 26;
 /// Most sessions that one stream can prepare for a validated plan: [`Open::MAX_SESSIONS`], or with the silent extension
 /// fewer if a stream would need more than 2^26 transfers in either direction, but always one.
 pub fn max_sessions(plan: &Plan) -> u32 {
+    layout_sessions(plan, &SessionLayout::new(plan))
+}
+
+fn layout_sessions(plan: &Plan, layout: &SessionLayout) -> u32 {
     match plan.transfers {
         ExtensionKind::SoftSpoken(_) => Open::MAX_SESSIONS,
         ExtensionKind::Silent => {
-            let layout = SessionLayout::new(plan);
             let each = layout.client_transfers.max(layout.server_transfers).max(1);
             (MAX_SILENT_TRANSFERS / each).clamp(1, u64::from(Open::MAX_SESSIONS)) as u32
         }
@@ -36,8 +39,8 @@ pub fn max_sessions(plan: &Plan) -> u32 {
 }
 
 /// Refuses a number of sessions that one stream cannot prepare.
-pub(super) fn check_sessions(plan: &Plan, sessions: u32) -> Result<(), SessionError> {
-    let limit = max_sessions(plan);
+pub(super) fn check_sessions(plan: &Plan, layout: &SessionLayout, sessions: u32) -> Result<(), SessionError> {
+    let limit = layout_sessions(plan, layout);
     if (1..=limit).contains(&sessions) { Ok(()) } else { Err(SessionError::SessionCount { sessions, limit }) }
 }
 
@@ -46,36 +49,36 @@ pub(super) struct Choosing {
     /// The extension, unless it has to be prepared first.
     pub receiver: Option<ExtensionReceiver>,
     /// The preparation of a silent extension, which awaits the other party's answer.
-    pub preparing: Option<Preparing>,
+    pub pending: Option<PendingSetup>,
     /// Answer to the other party's base OTs.
     pub base_sender: Vec<u8>,
     /// Request of the preparation; empty where there is none.
     pub request: Vec<u8>,
 }
 
-/// A preparation while the other party's answer is awaited.
-pub(super) struct Preparing {
-    preparation: SilentSetup,
+/// A set-up of silent OT while the other party's answer is awaited.
+pub(super) struct PendingSetup {
+    setup: SilentSetup,
     inbox: Assembly,
     answer_len: usize,
 }
 
-impl Preparing {
+impl PendingSetup {
     /// Takes a piece of the answer, a message of session 0, node 0 and round 0. Gives the extension when the answer is
     /// whole; there is nothing left to prepare then.
     pub(super) fn receive(
-        preparing: &mut Option<Self>,
+        pending: &mut Option<Self>,
         message: Message,
     ) -> Result<Option<ExtensionReceiver>, SessionError> {
         let Message { session, node, kind, round, .. } = message;
         let unexpected = SessionError::UnexpectedStep { node, kind, round };
-        let Some(mut own) = preparing.take().filter(|_| (session, node, round) == (0, 0, 0)) else {
+        let Some(mut own) = pending.take().filter(|_| (session, node, round) == (0, 0, 0)) else {
             return Err(unexpected);
         };
         match own.inbox.add(message, own.answer_len)? {
-            Some(answer) => Ok(Some(own.preparation.finish(&answer)?)),
+            Some(answer) => Ok(Some(own.setup.finish(&answer)?)),
             None => {
-                *preparing = Some(own);
+                *pending = Some(own);
                 Ok(None)
             }
         }
@@ -87,13 +90,13 @@ pub(super) fn choose(kind: ExtensionKind, transfers: u64, first_message: &[u8]) 
     let (receiver, base_sender) = ot::base_send(kind.tree_height(), first_message)?;
     Ok(match kind {
         ExtensionKind::SoftSpoken(_) => {
-            Choosing { receiver: Some(receiver), preparing: None, base_sender, request: Vec::new() }
+            Choosing { receiver: Some(receiver), pending: None, base_sender, request: Vec::new() }
         }
         ExtensionKind::Silent => {
-            let (preparation, request) = SilentSetup::start(receiver, transfers)?;
-            let (_, answer_len) = preparation_len(kind, transfers);
-            let preparing = Some(Preparing { preparation, inbox: Assembly::default(), answer_len });
-            Choosing { receiver: None, preparing, base_sender, request }
+            let (setup, request) = SilentSetup::start(receiver, transfers)?;
+            let (_, answer_len) = setup_len(kind, transfers);
+            let pending = Some(PendingSetup { setup, inbox: Assembly::default(), answer_len });
+            Choosing { receiver: None, pending, base_sender, request }
         }
     })
 }
@@ -111,14 +114,14 @@ pub(super) fn serve(
     match kind {
         ExtensionKind::SoftSpoken(_) if request.is_empty() => Ok((sender, Vec::new())),
         ExtensionKind::SoftSpoken(_) => {
-            Err(OtError::Length { message: "request of a preparation", expected: 0, actual: request.len() })
+            Err(OtError::Length { message: "request of a silent set-up", expected: 0, actual: request.len() })
         }
         ExtensionKind::Silent => ot::silent_reply(sender, transfers, request),
     }
 }
 
 /// Bytes of a preparation's request and answer for `transfers` transfers.
-pub(super) fn preparation_len(kind: ExtensionKind, transfers: u64) -> (usize, usize) {
+pub(super) fn setup_len(kind: ExtensionKind, transfers: u64) -> (usize, usize) {
     match kind {
         ExtensionKind::SoftSpoken(_) => (0, 0),
         ExtensionKind::Silent => {

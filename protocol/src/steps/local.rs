@@ -39,6 +39,29 @@ pub fn evaluate(step: &Step, inputs: &[&Share], input: Shape, output: Shape) -> 
     })
 }
 
+/// Additions of a local step with so many outputs, beyond a few for each element.
+pub(crate) fn terms(step: &Step, outputs: usize) -> usize {
+    match step {
+        Step::SumPool { kernel: [height, width], .. } => outputs.saturating_mul(height.saturating_mul(*width)),
+        Step::Add
+        | Step::Subtract
+        | Step::Multiply { .. }
+        | Step::Concat
+        | Step::Slice { .. }
+        | Step::ShiftLeft { .. }
+        | Step::Reshape
+        | Step::Input
+        | Step::Linear(_)
+        | Step::Offset
+        | Step::Square { .. }
+        | Step::Truncate { .. }
+        | Step::Relu { .. }
+        | Step::Maximum { .. }
+        | Step::Output { .. }
+        | Step::Class { .. } => 0,
+    }
+}
+
 /// `left - right`, modulo `2^32`.
 pub(crate) fn difference(left: &Share, right: &Share) -> Share {
     Share(left.iter().zip(right.iter()).map(|(left, right)| left.wrapping_sub(*right)).collect())

@@ -1,7 +1,12 @@
 //! Client against server for the interactive steps, over real transfers.
 
-use super::square::{SquareClientPending, SquareLayout, SquareServerPending};
-use super::truncate::{TruncateClient, TruncateLayout, TruncateServerPending};
+use super::interactive::StepTransfers;
+use super::square::SquareLayout;
+use super::square::preprocess::client::SquareClientPending;
+use super::square::preprocess::server::SquareServerPending;
+use super::truncate::TruncateLayout;
+use super::truncate::preprocess::client::prepare;
+use super::truncate::preprocess::server::TruncateServerPending;
 use crate::bits::{packed_len, unpack};
 use crate::ot::{self, BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::ExtensionKind;
@@ -17,6 +22,18 @@ pub(super) struct Transfers {
     pub(super) server_sender: ExtensionSender,
     pub(super) server_receiver: ExtensionReceiver,
     pub(super) client_sender: ExtensionSender,
+}
+
+impl Transfers {
+    /// The client's side, with the numbers of its first choice and of the server's.
+    pub(super) fn client(&self, first_chosen: u64, first_offered: u64) -> StepTransfers<'_> {
+        StepTransfers { receiver: &self.client_receiver, first_chosen, sender: &self.client_sender, first_offered }
+    }
+
+    /// The server's side, likewise.
+    pub(super) fn server(&self, first_chosen: u64, first_offered: u64) -> StepTransfers<'_> {
+        StepTransfers { receiver: &self.server_receiver, first_chosen, sender: &self.server_sender, first_offered }
+    }
 }
 
 pub(super) static TRANSFERS: LazyLock<Transfers> = LazyLock::new(|| {
@@ -56,21 +73,13 @@ fn run_square((client, server): (Share, Share), drop: u32, seed: u64) -> Outcome
     let transfers = &*TRANSFERS;
     let layout = SquareLayout { elements: client.len(), drop, kind: ExtensionKind::DEFAULT };
     let next_mask = Share(Seed::for_test(seed + 1).uniform_u32(client.len()));
-    let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
+    let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client(0, 0));
     assert_eq!(rows.len(), layout.share_choices_len());
-    let (server_pending, correlations) = SquareServerPending::start(
-        layout,
-        &transfers.server_sender,
-        0,
-        &rows,
-        &transfers.server_receiver,
-        0,
-        &Seed::for_test(seed + 2),
-    )
-    .unwrap();
+    let (server_pending, correlations) =
+        SquareServerPending::start(layout, &transfers.server(0, 0), &rows, &Seed::for_test(seed + 2)).unwrap();
     assert_eq!(correlations.len(), layout.server_correlations_len());
     let (client_ready, corrections) =
-        client_pending.finish(&next_mask, &transfers.client_sender, 0, &correlations).unwrap();
+        client_pending.finish(&next_mask, &transfers.client(0, 0), &correlations).unwrap();
     assert_eq!(corrections.len(), layout.client_corrections_len());
     let (opening, half) = server_pending.finish(&corrections).open(&server);
     assert_eq!(opening.len(), layout.opening_len());
@@ -84,11 +93,9 @@ fn run_truncate((client, server): (Share, Share), drop: u32, seed: u64) -> Outco
     let transfers = &*TRANSFERS;
     let layout = TruncateLayout { elements: client.len(), drop, kind: ExtensionKind::DEFAULT };
     let next_mask = Share(Seed::for_test(seed + 1).uniform_u32(client.len()));
-    let (pending, rows) =
-        TruncateServerPending::start(layout, &transfers.server_receiver, 0, &Seed::for_test(seed + 2));
+    let (pending, rows) = TruncateServerPending::start(layout, &transfers.server(0, 0), &Seed::for_test(seed + 2));
     assert_eq!(rows.len(), layout.server_correlations_len());
-    let (client_ready, corrections) =
-        TruncateClient::prepare(layout, &client, &next_mask, &transfers.client_sender, 0, &rows).unwrap();
+    let (client_ready, corrections) = prepare(layout, &client, &next_mask, &transfers.client(0, 0), &rows).unwrap();
     assert_eq!(corrections.len(), layout.client_corrections_len());
     let (opening, half) = pending.finish(&corrections).open(&server);
     assert_eq!(opening.len(), layout.opening_len());
@@ -202,11 +209,9 @@ fn rows_of_a_wrong_length_are_refused() {
     let transfers = &*TRANSFERS;
     let layout = SquareLayout { elements: 5, drop: 9, kind: ExtensionKind::DEFAULT };
     let (client, _) = split(&[0; 5], 1);
-    let (_, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
-    let start = |rows: &[u8]| {
-        let (sender, receiver) = (&transfers.server_sender, &transfers.server_receiver);
-        SquareServerPending::start(layout, sender, 0, rows, receiver, 0, &Seed::for_test(1)).is_ok()
-    };
+    let (_, rows) = SquareClientPending::start(layout, &client, &transfers.client(0, 0));
+    let start =
+        |rows: &[u8]| SquareServerPending::start(layout, &transfers.server(0, 0), rows, &Seed::for_test(1)).is_ok();
     assert!(start(&rows));
     assert!(!start(&rows[1..]));
     assert!(!start(&[rows.as_slice(), &[0]].concat()));
@@ -222,11 +227,10 @@ fn corrections_that_reuse_a_key_do_not_combine_to_a_value() {
         // Fixed shares, so that a combination free of the server's random values would be constant.
         let (client, server) = (Share(vec![5 << 20; count]), Share(vec![0x1234_5677; count]));
         let layout = SquareLayout { elements: count, drop, kind: ExtensionKind::DEFAULT };
-        let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client_receiver, 0);
-        let (sender, receiver) = (&transfers.server_sender, &transfers.server_receiver);
+        let (client_pending, rows) = SquareClientPending::start(layout, &client, &transfers.client(0, 0));
         let (pending, correlations) =
-            SquareServerPending::start(layout, sender, 0, &rows, receiver, 0, &Seed::for_test(77)).unwrap();
-        let (_, own) = client_pending.finish(&Share::zeros(count), &transfers.client_sender, 0, &correlations).unwrap();
+            SquareServerPending::start(layout, &transfers.server(0, 0), &rows, &Seed::for_test(77)).unwrap();
+        let (_, own) = client_pending.finish(&Share::zeros(count), &transfers.client(0, 0), &correlations).unwrap();
         let (opening, _) = pending.finish(&own).open(&server);
         // Lowest bits of the last plane's corrections, of the online corrections, and of the opened differences.
         let planes = (32 - drop).min(31);

@@ -1,6 +1,6 @@
 //! Preprocessing, the client's side: masks and keys in, prepared sessions out.
 
-mod preparation;
+mod pending;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use super::assembly::split;
 use super::error::SessionError;
 use super::in_flight::sessions_in_flight;
 use super::layout::SessionLayout;
-use super::message::{Accept, Message, MessageKind, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
+use super::message::{Accept, Message, Open, OtSetup, Prepared, PreprocessRequest, PreprocessResponse};
 use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_client::ClientSession;
-use super::transfers::{self, Choosing, Preparing};
+use super::transfers::{self, Choosing, PendingSetup};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::ParameterSet;
-use crate::plan::{Plan, Step};
+use crate::plan::{LinearStep, Plan};
 use crate::rlwe::{ClientBackend, ClientKeys};
-use preparation::Preparation;
+use crate::steps::MessageKind;
+use pending::PendingSession;
 
 /// Sessions of a batch that are started before the server's first answer. Each message of the server then starts another
 /// one until as many are in flight as the plan allows, so that neither party waits for the other's work on a whole batch.
@@ -30,9 +31,9 @@ pub struct PreprocessClient {
     started: u32,
     finished: u32,
     base: Option<BaseReceiver>,
-    /// The silent extension's preparation while the server's answer is awaited.
-    preparing: Option<Preparing>,
-    active: BTreeMap<u32, Preparation>,
+    /// The set-up of silent OT while the server's reply is awaited.
+    pending_setup: Option<PendingSetup>,
+    active: BTreeMap<u32, PendingSession>,
     /// Most sessions that may be in `active`.
     pub(super) in_flight: usize,
 }
@@ -83,23 +84,32 @@ impl PreprocessClient {
         backend: &dyn ClientBackend,
         observer: Arc<dyn WorkObserver>,
     ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
-        observer.begins(Work::Encryption);
         plan.validate()?;
-        transfers::check_sessions(&plan, sessions)?;
+        let layout = SessionLayout::new(&plan);
+        Self::start_layout(plan, layout, model, sessions, backend, observer)
+    }
+
+    /// As [`PreprocessClient::start_observed`], for a validated plan and its layout.
+    pub(super) fn start_layout(
+        plan: Arc<Plan>,
+        layout: SessionLayout,
+        model: &str,
+        sessions: u32,
+        backend: &dyn ClientBackend,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessRequest>), SessionError> {
+        observer.begins(Work::Encryption);
+        transfers::check_sessions(&plan, &layout, sessions)?;
         let mut key_sets = BTreeMap::new();
-        for node in &plan.nodes {
-            if let Step::Linear(linear) = &node.step
-                && !key_sets.contains_key(&linear.packing.parameters)
-            {
-                key_sets.insert(linear.packing.parameters, backend.generate(linear.packing.parameters)?);
-            }
+        for parameters in layout.parameter_sets() {
+            key_sets.insert(parameters, backend.generate(parameters)?);
         }
         let public_keys = key_sets.values().map(|client_keys| client_keys.public_key()).collect::<Result<_, _>>()?;
         observer.begins(Work::Transfers);
         let (base, base_receiver) = BaseReceiver::start(plan.transfers.tree_height())?;
         let open = Open { model: model.to_string(), digest: plan.digest(), sessions, public_keys, base_receiver };
-        let layout = Arc::new(SessionLayout::new(&plan));
-        let in_flight = sessions_in_flight(&plan);
+        let in_flight = sessions_in_flight(&plan, &layout);
+        let layout = Arc::new(layout);
         let context = Context { plan, layout, key_sets, receiver: None, sender: None, observer };
         let mut client = Self {
             context,
@@ -107,7 +117,7 @@ impl PreprocessClient {
             started: 0,
             finished: 0,
             base: Some(base),
-            preparing: None,
+            pending_setup: None,
             active: BTreeMap::new(),
             in_flight,
         };
@@ -133,7 +143,7 @@ impl PreprocessClient {
         match response {
             PreprocessResponse::Accept(accept) => self.accept(accept, &mut progress.messages)?,
             PreprocessResponse::Step(message) if message.kind == MessageKind::ServerSilentReply => {
-                self.prepare(message, &mut progress.messages)?;
+                self.finish_setup(message, &mut progress.messages)?;
             }
             PreprocessResponse::Step(message) => {
                 let index = message.session;
@@ -158,19 +168,19 @@ impl PreprocessClient {
         let kind = self.context.plan.transfers;
         let [client, server] = self.context.layout.transfers_of(self.sessions);
         let (sender, answer) = transfers::serve(kind, server, base, &accept.base_sender, &accept.silent_request)?;
-        let Choosing { receiver, preparing, base_sender, request } =
+        let Choosing { receiver, pending, base_sender, request } =
             transfers::choose(kind, client, &accept.base_receiver)?;
         messages.push(PreprocessRequest::OtSetup(OtSetup { base_sender, silent_request: request }));
         messages.extend(split(0, 0, MessageKind::ClientSilentReply, 0, answer).map(PreprocessRequest::Step));
         self.context.sender = Some(sender);
         self.context.receiver = receiver;
-        self.preparing = preparing;
+        self.pending_setup = pending;
         self.begin(messages)
     }
 
     /// Takes a piece of the server's answer to the preparation.
-    fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
-        if let Some(receiver) = Preparing::receive(&mut self.preparing, message)? {
+    fn finish_setup(&mut self, message: Message, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
+        if let Some(receiver) = PendingSetup::receive(&mut self.pending_setup, message)? {
             self.context.receiver = Some(receiver);
             self.begin(messages)?;
         }
@@ -188,7 +198,7 @@ impl PreprocessClient {
     /// Starts a session if one is left and may be in flight.
     fn start_session(&mut self, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
         if self.started < self.sessions && self.active.len() < self.in_flight {
-            let mut session = Preparation::new(self.started, &self.context.plan)?;
+            let mut session = PendingSession::new(self.started, &self.context)?;
             session.advance(&self.context, messages)?;
             self.active.insert(self.started, session);
             self.started += 1;
@@ -209,7 +219,7 @@ impl Context {
         self.receiver.as_ref().zip(self.sender.as_ref())
     }
 
-    fn client_keys(&self, linear: &crate::plan::LinearStep) -> Result<&dyn ClientKeys, SessionError> {
+    fn client_keys(&self, linear: &LinearStep) -> Result<&dyn ClientKeys, SessionError> {
         self.key_sets.get(&linear.packing.parameters).map(|client_keys| &**client_keys).ok_or(SessionError::PublicKeys)
     }
 }

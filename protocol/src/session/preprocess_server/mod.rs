@@ -1,6 +1,6 @@
 //! Preprocessing, the server's side: encrypted masks in, prepared sessions out.
 
-mod preparation;
+mod pending;
 mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,17 +10,17 @@ use super::assembly::split;
 use super::error::SessionError;
 use super::in_flight::sessions_in_flight;
 use super::layout::SessionLayout;
-use super::message::{Accept, Message, MessageKind, Open, OtSetup, PreprocessRequest, PreprocessResponse};
+use super::message::{Accept, Message, Open, OtSetup, PreprocessRequest, PreprocessResponse};
 use super::model::ServerModel;
 use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_server::ServerSession;
-use super::transfers::{self, Choosing, Preparing};
+use super::transfers::{self, Choosing, PendingSetup};
 use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
 use crate::plan::ParameterSet;
-use crate::plan::{Plan, Step};
 use crate::rlwe::{LinearRequest, PreparedPublicKey};
+use crate::steps::MessageKind;
 use crate::steps::linear;
-use preparation::Preparation;
+use pending::PendingSession;
 use uploads::{Upload, Uploads};
 
 /// The server's side of one `Preprocess` stream.
@@ -30,9 +30,9 @@ pub struct PreprocessServer {
     started: u32,
     finished: u32,
     base: Option<BaseReceiver>,
-    /// The silent extension's preparation while the client's answer is awaited.
-    preparing: Option<Preparing>,
-    active: BTreeMap<u32, Preparation>,
+    /// The set-up of silent OT while the client's reply is awaited.
+    pending_setup: Option<PendingSetup>,
+    active: BTreeMap<u32, PendingSession>,
     /// What the sessions in `active` have sent for linear steps and has not been answered.
     uploads: Uploads,
     /// Most sessions that may be in `active`.
@@ -78,20 +78,31 @@ impl PreprocessServer {
         open: Open,
         observer: Arc<dyn WorkObserver>,
     ) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
+        let layout = SessionLayout::new(model.plan());
+        Self::open_layout(model, layout, open, observer)
+    }
+
+    /// As [`PreprocessServer::open_observed`], for the layout of the model's plan.
+    pub(super) fn open_layout(
+        model: Arc<dyn ServerModel>,
+        layout: SessionLayout,
+        open: Open,
+        observer: Arc<dyn WorkObserver>,
+    ) -> Result<(Self, Vec<PreprocessResponse>), SessionError> {
         if open.digest != model.digest() {
             return Err(SessionError::Digest);
         }
-        transfers::check_sessions(model.plan(), open.sessions)?;
+        transfers::check_sessions(model.plan(), &layout, open.sessions)?;
         observer.begins(Work::Encryption);
-        let public_keys = prepare_public_keys(model.plan(), &open)?;
+        let public_keys = prepare_public_keys(&layout, &open)?;
         observer.begins(Work::Transfers);
-        let layout = Arc::new(SessionLayout::new(model.plan()));
         let kind = model.plan().transfers;
         let [_, transfers] = layout.transfers_of(open.sessions);
-        let Choosing { receiver, preparing, base_sender, request } =
+        let Choosing { receiver, pending, base_sender, request } =
             transfers::choose(kind, transfers, &open.base_receiver)?;
         let (base, base_receiver) = BaseReceiver::start(kind.tree_height())?;
-        let in_flight = sessions_in_flight(model.plan());
+        let in_flight = sessions_in_flight(model.plan(), &layout);
+        let layout = Arc::new(layout);
         let context = Context { model, layout, public_keys, receiver, sender: None, observer };
         let server = Self {
             context,
@@ -99,7 +110,7 @@ impl PreprocessServer {
             started: 0,
             finished: 0,
             base: Some(base),
-            preparing,
+            pending_setup: pending,
             active: BTreeMap::new(),
             uploads: Uploads::default(),
             in_flight,
@@ -125,7 +136,7 @@ impl PreprocessServer {
                 PreprocessRequest::Open(_) => return Err(SessionError::Unexpected("a second Open")),
                 PreprocessRequest::OtSetup(setup) => self.set_up(&setup, &mut progress.messages)?,
                 PreprocessRequest::Step(message) if message.kind == MessageKind::ClientSilentReply => {
-                    self.prepare(message, &mut progress.messages)?;
+                    self.finish_setup(message, &mut progress.messages)?;
                 }
                 PreprocessRequest::Step(message) => {
                     touched.insert(message.session);
@@ -135,7 +146,7 @@ impl PreprocessServer {
         }
         touched.extend(self.answer_uploads(&mut progress.messages)?);
         for index in touched {
-            if self.active.get(&index).is_some_and(Preparation::is_ready)
+            if self.active.get(&index).is_some_and(PendingSession::is_ready)
                 && let Some(session) = self.active.remove(&index)
             {
                 self.finished += 1;
@@ -163,34 +174,34 @@ impl PreprocessServer {
         let (sender, answer) = transfers::serve(kind, transfers, base, &setup.base_sender, &setup.silent_request)?;
         self.context.sender = Some(sender);
         messages.extend(split(0, 0, MessageKind::ServerSilentReply, 0, answer).map(PreprocessResponse::Step));
-        self.begin(messages);
-        Ok(())
+        self.begin(messages)
     }
 
     /// Takes a piece of the client's answer to the preparation.
-    fn prepare(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
+    fn finish_setup(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
         if self.context.sender.is_none() {
-            return Err(SessionError::Unexpected("an answer to the preparation before OtSetup"));
+            return Err(SessionError::Unexpected("a reply to the silent set-up before OtSetup"));
         }
-        if let Some(receiver) = Preparing::receive(&mut self.preparing, message)? {
+        if let Some(receiver) = PendingSetup::receive(&mut self.pending_setup, message)? {
             self.context.receiver = Some(receiver);
-            self.begin(messages);
+            self.begin(messages)?;
         }
         Ok(())
     }
 
-    /// Sends the rows of the sessions that have begun, once the transfers are set up.
-    fn begin(&mut self, messages: &mut Vec<PreprocessResponse>) {
+    /// Sends what the server sends first in the sessions that have begun, once the transfers are set up.
+    fn begin(&mut self, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
         for session in self.active.values_mut() {
-            session.send_rows(&self.context, messages);
+            session.begin_steps(&self.context, messages)?;
         }
+        Ok(())
     }
 
     fn step(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
         let (index, node) = (message.session, message.node);
         // A session begins with its first message; sessions begin in order.
         if index == self.started && index < self.sessions && self.active.len() < self.in_flight {
-            self.active.insert(index, Preparation::new(index, self.context.model.plan())?);
+            self.active.insert(index, PendingSession::new(index, &self.context)?);
             self.started += 1;
         }
         let session = self.active.get_mut(&index).ok_or(SessionError::SessionIndex(index))?;
@@ -213,26 +224,26 @@ impl PreprocessServer {
         self.context.observer.begins(Work::Transfers);
         for (upload, response) in uploads.iter().zip(responses) {
             if let Some(session) = self.active.get_mut(&upload.session) {
-                session.answer_upload(&self.context, node, response, messages);
+                session.answer_upload(&self.context, node, response, messages)?;
             }
         }
         Ok(uploads.into_iter().map(|upload| upload.session).collect())
     }
 }
 
+impl Context {
+    /// Both directions of random OTs, once they are set up.
+    fn transfers(&self) -> Option<(&ExtensionReceiver, &ExtensionSender)> {
+        self.receiver.as_ref().zip(self.sender.as_ref())
+    }
+}
+
 /// The client's keys, exactly one for each parameter set of the plan.
-fn prepare_public_keys(plan: &Plan, open: &Open) -> Result<BTreeMap<ParameterSet, PreparedPublicKey>, SessionError> {
-    let mut needed: Vec<ParameterSet> = plan
-        .nodes
-        .iter()
-        .filter_map(|node| match &node.step {
-            Step::Linear(linear) => Some(linear.packing.parameters),
-            _ => None,
-        })
-        .collect();
-    needed.sort();
-    needed.dedup();
-    if !open.public_keys.iter().map(|key| key.parameters).eq(needed) {
+fn prepare_public_keys(
+    layout: &SessionLayout,
+    open: &Open,
+) -> Result<BTreeMap<ParameterSet, PreparedPublicKey>, SessionError> {
+    if !open.public_keys.iter().map(|key| key.parameters).eq(layout.parameter_sets()) {
         return Err(SessionError::PublicKeys);
     }
     open.public_keys.iter().map(|key| Ok((key.parameters, PreparedPublicKey::new(key)?))).collect()

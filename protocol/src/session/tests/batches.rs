@@ -33,7 +33,7 @@ fn many_small_sessions_are_in_flight_and_few_large_ones() {
         (wide_locally(1 << 22), 10..16),
         (wide_locally(1 << 25), 2..3),
     ] {
-        let sessions = sessions_in_flight(&plan);
+        let sessions = sessions_in_flight(&plan, &SessionLayout::new(&plan));
         assert!(expected.contains(&sessions), "{sessions} sessions of {} bytes each", bytes(&plan));
         assert!(sessions == 2 || sessions as u64 * bytes(&plan) <= 1 << 28);
     }
@@ -110,11 +110,15 @@ fn a_count_of_sessions_that_is_refused_says_what_is_possible() {
     assert!((2..100).contains(&most), "{most}");
     for (plan, limit) in [(&*MODEL.plan, Open::MAX_SESSIONS), (&wide, most)] {
         for sessions in [0, limit + 1, u32::MAX] {
-            let error = transfers::check_sessions(plan, sessions).unwrap_err();
+            let error = transfers::check_sessions(plan, &SessionLayout::new(plan), sessions).unwrap_err();
             let text = format!("{sessions} sessions in one batch: between 1 and {limit} are possible with this plan");
             assert_eq!((error.to_string(), error.blame()), (text, Blame::Peer));
         }
-        assert!([1, limit].into_iter().all(|sessions| transfers::check_sessions(plan, sessions).is_ok()));
+        assert!(
+            [1, limit]
+                .into_iter()
+                .all(|sessions| transfers::check_sessions(plan, &SessionLayout::new(plan), sessions).is_ok())
+        );
     }
     for sessions in [0, Open::MAX_SESSIONS + 1] {
         let refused = PreprocessClient::start(MODEL.plan.clone(), "test", sessions, &NativeBackend);

@@ -3,6 +3,7 @@
 mod batches;
 mod disturbed;
 mod streams;
+mod toy;
 mod whole;
 
 use std::collections::VecDeque;
@@ -10,6 +11,8 @@ use std::sync::{Arc, LazyLock};
 
 use rand::{Rng, RngExt};
 
+use super::layout::SessionLayout;
+use super::observer::Unobserved;
 use super::*;
 use crate::plan::ExtensionKind;
 use crate::plan::{
@@ -140,6 +143,11 @@ impl TestModel {
 
     /// Every logit as private inference may give it.
     fn bounds(&self, input: &[i64]) -> Vec<Interval> {
+        self.bounds_with(input, |value| value)
+    }
+
+    /// As [`Self::bounds`], if a reshaping step does this to each value.
+    fn bounds_with(&self, input: &[i64], reshape: fn(Interval) -> Interval) -> Vec<Interval> {
         let mut values: Vec<Vec<Interval>> = Vec::new();
         for (id, node) in self.plan.nodes.iter().enumerate() {
             let first = node.inputs.first().map(|input| values[*input].clone()).unwrap_or_default();
@@ -172,6 +180,7 @@ impl TestModel {
                 Step::Offset => each(&|(low, high)| (low + i64::from(OFFSET), high + i64::from(OFFSET))),
                 Step::Truncate { drop } => each(&|range| dropped(range, *drop)),
                 Step::Output { drop } => each(&|(low, high)| (low - (1 << (drop - 1)), high + (1 << (drop - 1)))),
+                Step::Reshape => each(&reshape),
                 _ => first.clone(),
             };
             let largest = value.iter().map(|(low, high)| low.abs().max(high.abs())).max().unwrap();
@@ -220,8 +229,20 @@ struct Transcript {
 }
 
 fn prepare(model: &Arc<TestModel>, sessions: u32) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript) {
+    prepare_layout(model, sessions, &SessionLayout::new)
+}
+
+/// As [`prepare`], with another layout of the plan.
+fn prepare_layout(
+    model: &Arc<TestModel>,
+    sessions: u32,
+    layout: &dyn Fn(&Plan) -> SessionLayout,
+) -> (Vec<ClientSession>, Vec<ServerSession>, Transcript) {
     let mut transcript = Transcript::default();
-    let (mut client, requests) = PreprocessClient::start(model.plan.clone(), "test", sessions, &NativeBackend).unwrap();
+    let plan = model.plan.clone();
+    let own = layout(&plan);
+    let (mut client, requests) =
+        PreprocessClient::start_layout(plan, own, "test", sessions, &NativeBackend, Arc::new(Unobserved)).unwrap();
     let mut queue: VecDeque<PreprocessRequest> = requests.into();
     let mut server = None;
     let (mut client_sessions, mut server_sessions) = (Vec::new(), Vec::new());
@@ -229,7 +250,9 @@ fn prepare(model: &Arc<TestModel>, sessions: u32) -> (Vec<ClientSession>, Vec<Se
         transcript.requests.push(request.clone());
         let responses = match (request, &mut server) {
             (PreprocessRequest::Open(open), None) => {
-                let (machine, responses) = PreprocessServer::open(model.clone(), open).unwrap();
+                let own = layout(&model.plan);
+                let (machine, responses) =
+                    PreprocessServer::open_layout(model.clone(), own, open, Arc::new(Unobserved)).unwrap();
                 server = Some(machine);
                 responses
             }

@@ -3,7 +3,7 @@
 //! The parties hold additive shares `u` (client, known in preprocessing) and `v` (server, known online) of values
 //! `-2^t <= y <= 2^t - 2^f` modulo `2^32`: `t = bits - 1`, and `f = ignored` is the number of low bits left out of the
 //! comparison. They obtain shares of `d * y` (plus an addend of which they have shares), where `d = [y >= 0]`, save
-//! that for `-2^f < y < 0` it may be either. [`Selection`] is about the ignored bits:
+//! that for `-2^f < y < 0` it may be either. [`Selection`](crate::plan::Selection) is about the ignored bits:
 //!
 //! - `Truncated`: they are dropped from the result, which is strictly inside one unit of `max(0, y) / 2^f`, exact where
 //!   `y` is a multiple of `2^f`, and never negative.
@@ -101,15 +101,13 @@
 //! All that a party receives is masked by keys or choices of its peer that are used for this only, so that it is
 //! uniform and independent of the values, given all that the party has itself.
 
-mod client;
 mod evaluation;
+mod layout;
+pub(super) mod online;
 mod planes;
+pub(super) mod preprocess;
 mod product;
-mod server;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod tree;
-
-pub use client::SelectClient;
-pub use server::{SelectProgress, SelectServer, SelectServerPending};

@@ -4,11 +4,13 @@ mod messages;
 mod sizes;
 mod values;
 
-use super::{SelectClient, SelectProgress, SelectServerPending};
+use super::preprocess::client::prepare;
+use super::preprocess::server::SelectServerPending;
 use crate::ot::OtError;
 use crate::plan::{SelectLayout, Selection, digit_widths};
 use crate::random::Seed;
 use crate::share::Share;
+use crate::steps::interactive::{ServerOnline, ServerProgress};
 use crate::steps::tests::TRANSFERS;
 
 /// Everything that crossed the wire, in order, and the value that both parties hold afterwards.
@@ -32,24 +34,21 @@ fn run(layout: &SelectLayout, sharing: &(Share, Share), addend: Option<&(Share, 
     let (client, server) = sharing;
     let next_mask = Share(Seed::for_test(seed + 1).uniform_u32(layout.elements));
     let (pending, rows) =
-        SelectServerPending::start(layout.clone(), &transfers.server_receiver, 0, &Seed::for_test(seed + 2));
+        SelectServerPending::start(layout.clone(), &transfers.server(0, 128), &Seed::for_test(seed + 2));
     assert_eq!(rows.len(), layout.server_correlations_len());
-    let (mut client, corrections) = SelectClient::prepare(
+    let (mut client, corrections) = prepare(
         layout.clone(),
         client,
         addend.map(|(client, _)| client),
         &next_mask,
-        &transfers.client_receiver,
-        128,
-        &transfers.client_sender,
-        0,
+        &transfers.client(128, 0),
         &rows,
         &Seed::for_test(seed + 3),
     )
     .unwrap();
     assert_eq!(corrections.len(), layout.client_corrections_len());
-    let mut ready = pending.finish(&transfers.server_sender, 128, &corrections).unwrap();
-    let server_memory = ready.memory_bytes();
+    let mut ready = pending.finish(&transfers.server(0, 128), &corrections).unwrap();
+    let server_memory = ServerOnline::memory_bytes(&ready);
 
     let (mut server_openings, mut client_openings) = (vec![], vec![]);
     let mut opening = ready.open(server, addend.map(|(_, server)| server));
@@ -61,8 +60,8 @@ fn run(layout: &SelectLayout, sharing: &(Share, Share), addend: Option<&(Share, 
         server_openings.push(opening);
         client_openings.push(answer);
         match progress {
-            SelectProgress::Opening(next) => opening = next,
-            SelectProgress::Value(half) => {
+            ServerProgress::Opening(next) => opening = next,
+            ServerProgress::Value(half) => {
                 assert_eq!(round + 1, layout.rounds());
                 assert_eq!(half.len(), layout.elements);
                 let values = half.iter().zip(next_mask.iter()).map(|(half, mask)| half.wrapping_add(*mask)).collect();

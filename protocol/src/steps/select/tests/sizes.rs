@@ -1,6 +1,7 @@
 //! Lengths, counts of transfers, the choice of digits, and wrong calls.
 
 use super::*;
+use crate::steps::select::online::client::SelectClient;
 use crate::steps::tests::split;
 
 fn per_element(layout: &SelectLayout, bytes: usize) -> f64 {
@@ -79,10 +80,9 @@ fn group_widths_cost_the_least() {
     }
 }
 
-fn prepare(layout: &SelectLayout, rows: &[u8]) -> Result<(SelectClient, Vec<u8>), OtError> {
-    let (transfers, share, seed) = (&*TRANSFERS, Share::zeros(layout.elements), Seed::for_test(1));
-    let (receiver, sender) = (&transfers.client_receiver, &transfers.client_sender);
-    SelectClient::prepare(layout.clone(), &share, None, &share, receiver, 0, sender, 0, rows, &seed)
+fn client(layout: &SelectLayout, rows: &[u8]) -> Result<(SelectClient, Vec<u8>), OtError> {
+    let (share, seed) = (Share::zeros(layout.elements), Seed::for_test(1));
+    prepare(layout.clone(), &share, None, &share, &TRANSFERS.client(0, 0), rows, &seed)
 }
 
 #[test]
@@ -90,18 +90,18 @@ fn messages_of_a_wrong_length_are_refused() {
     let transfers = &*TRANSFERS;
     for elements in [5, 5000] {
         let layout = layout(elements, 20, 6, Selection::Truncated, 2);
-        let start = || SelectServerPending::start(layout.clone(), &transfers.server_receiver, 0, &Seed::for_test(2));
+        let start = || SelectServerPending::start(layout.clone(), &transfers.server(0, 0), &Seed::for_test(2));
         let rows = start().1;
-        let (_, corrections) = prepare(&layout, &rows).unwrap();
+        let (_, corrections) = client(&layout, &rows).unwrap();
         let longer = |bytes: &[u8]| [bytes, &[0]].concat();
         for rows in [&rows[1..], &longer(&rows), &[]] {
-            assert!(matches!(prepare(&layout, rows), Err(OtError::Length { .. })));
+            assert!(matches!(client(&layout, rows), Err(OtError::Length { .. })));
         }
         for corrections in [&corrections[1..], &longer(&corrections), &[]] {
-            let finished = start().0.finish(&transfers.server_sender, 0, corrections);
+            let finished = start().0.finish(&transfers.server(0, 0), corrections);
             assert!(matches!(finished, Err(OtError::Length { .. })));
         }
-        assert!(start().0.finish(&transfers.server_sender, 0, &corrections).is_ok());
+        assert!(start().0.finish(&transfers.server(0, 0), &corrections).is_ok());
     }
 }
 
@@ -110,10 +110,9 @@ fn calls_out_of_order_do_not_panic() {
     let transfers = &*TRANSFERS;
     for (bits, rounds) in [(5, 2), (10, 2), (20, 2), (31, 3)] {
         let layout = layout(100, bits, 1, Selection::Truncated, rounds);
-        let (pending, rows) =
-            SelectServerPending::start(layout.clone(), &transfers.server_receiver, 0, &Seed::for_test(2));
-        let (mut client, corrections) = prepare(&layout, &rows).unwrap();
-        let mut server = pending.finish(&transfers.server_sender, 0, &corrections).unwrap();
+        let (pending, rows) = SelectServerPending::start(layout.clone(), &transfers.server(0, 0), &Seed::for_test(2));
+        let (mut client, corrections) = client(&layout, &rows).unwrap();
+        let mut server = pending.finish(&transfers.server(0, 0), &corrections).unwrap();
         let rounds = [2, 1, 3, u32::MAX, 0, 1, 0, 2, 2, 4];
         for open in [false, true, true] {
             if open {

@@ -1,21 +1,11 @@
-//! Linear: preprocessing of a convolution or fully connected layer (section 4 of the specification).
-//!
-//! ```text
-//! client: mask r                                       server: weights W
-//! seeded encryptions of r packed into polynomials -->  products, rerandomisations, uniform masks rho
-//! u = round(phase / 2^32)                         <--  W r - s encrypted, output coefficients only; s = round(rho / 2^32)
-//! ```
-//!
-//! `u + s = W r + {-1, 0, 1}` modulo `2^32`.
+//! The client: encrypts its masks, decrypts its shares of the products.
 
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::plan::LinearStep;
 use crate::plan::packing::Geometry;
-use crate::rlwe::{
-    ClientKeys, Encrypted, LinearRequest, LinearResponse, PreparedLinear, RlweError, read_response, write_bodies,
-};
+use crate::rlwe::{ClientKeys, Encrypted, RlweError, read_response, write_bodies};
 use crate::share::Share;
 
 /// Client: the upload for its input share `mask`.
@@ -30,15 +20,6 @@ pub fn client_encrypt(client_keys: &dyn ClientKeys, linear: &LinearStep, mask: &
     let plaintexts = Zeroizing::new(Geometry::new(linear).pack_inputs(mask));
     let Encrypted { seed, bodies } = client_keys.encrypt(&plaintexts)?;
     Ok(write_bodies(&seed, &bodies, linear))
-}
-
-/// Server: the responses to uploads, and its shares `s`, each drawn from the request's seed; one pass over the weights answers
-/// several where that is cheaper.
-///
-/// # Errors
-/// An upload of a wrong length, a key of another parameter set.
-pub fn server_respond(prepared: &PreparedLinear, requests: &[LinearRequest]) -> Result<Vec<LinearResponse>, RlweError> {
-    prepared.respond(requests)
 }
 
 /// Client: its share `u` from the server's response.

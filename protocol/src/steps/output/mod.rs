@@ -7,50 +7,73 @@
 //! Where only the class is to be known, the low bits of one value hold it: the server reveals just those of its share,
 //! which say nothing of the bits above.
 
-use super::ring::low_bits;
-use crate::bits::{pack, packed_len, unpack};
+mod client;
+mod server;
+
+use crate::bits::packed_len;
 use crate::share::Share;
 
+use client::{client_reconstruct, client_reconstruct_class};
+use server::{server_reveal, server_reveal_class};
+
+/// What the server reveals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reveal {
+    /// Its share of the logits without the low bits.
+    Logits {
+        /// Number of elements.
+        elements: usize,
+        /// Low bits that are never revealed, 0 to 30.
+        drop: u32,
+    },
+    /// The low bits of its share of one value, which hold the class.
+    Class {
+        /// Bits revealed.
+        bits: u32,
+    },
+}
+
+impl Reveal {
+    /// Bytes of the server's message.
+    pub const fn message_len(self) -> usize {
+        match self {
+            Self::Logits { elements, drop } => message_len(elements, drop),
+            Self::Class { bits } => class_message_len(bits),
+        }
+    }
+
+    /// Server: the message, from its share.
+    pub fn server(self, share: &Share) -> Vec<u8> {
+        match self {
+            Self::Logits { drop, .. } => server_reveal(share, drop),
+            Self::Class { bits } => server_reveal_class(share, bits),
+        }
+    }
+
+    /// Client: the logits on the ring or the code of the class, from its share and the message, which has the length of
+    /// [`Self::message_len`].
+    pub fn client(self, share: &Share, message: &[u8]) -> Vec<u32> {
+        match self {
+            Self::Logits { drop, .. } => client_reconstruct(share, drop, message),
+            Self::Class { bits } => client_reconstruct_class(share, bits, message),
+        }
+    }
+}
+
 /// Bytes of the server's message: `32 - drop` bits per element.
-pub const fn message_len(elements: usize, drop: u32) -> usize {
+const fn message_len(elements: usize, drop: u32) -> usize {
     packed_len(elements, 32 - drop)
 }
 
-/// Server: the top `32 - drop` bits of each element of its share.
-pub fn server_reveal(share: &Share, drop: u32) -> Vec<u8> {
-    let mut message = Vec::with_capacity(message_len(share.len(), drop));
-    pack(share.iter().map(|element| u64::from(element >> drop)), 32 - drop, &mut message);
-    message
-}
-
-/// Client: the logits on the ring. `message` has the length of [`message_len`].
-pub fn client_reconstruct(share: &Share, drop: u32, message: &[u8]) -> Vec<u32> {
-    let middle = if drop == 0 { 0 } else { 1 << (drop - 1) };
-    let server = unpack(message, share.len(), 32 - drop);
-    share.iter().zip(server).map(|(own, top)| own.wrapping_add((top as u32) << drop).wrapping_add(middle)).collect()
-}
-
 /// Bytes of the server's message that reveals a class: `bits` bits.
-pub const fn class_message_len(bits: u32) -> usize {
+const fn class_message_len(bits: u32) -> usize {
     packed_len(1, bits)
-}
-
-/// Server: the low `bits` bits of its share of the value that holds the class there.
-pub fn server_reveal_class(share: &Share, bits: u32) -> Vec<u8> {
-    let mut message = Vec::with_capacity(class_message_len(bits));
-    pack(share.iter().map(|element| u64::from(*element)), bits, &mut message);
-    message
-}
-
-/// Client: the low `bits` bits of the value. `message` has the length of [`class_message_len`].
-pub fn client_reconstruct_class(share: &Share, bits: u32, message: &[u8]) -> Vec<u32> {
-    let server = unpack(message, share.len(), bits);
-    share.iter().zip(server).map(|(own, low)| own.wrapping_add(low as u32) & low_bits(bits)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::ring::low_bits;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,0 +1,4 @@
+//! Preprocessing of a comparing step.
+
+pub mod client;
+pub mod server;

@@ -1,0 +1,4 @@
+//! The round trip of a square step.
+
+pub mod client;
+pub mod server;

@@ -1,0 +1,4 @@
+//! Preprocessing of a square step.
+
+pub mod client;
+pub mod server;

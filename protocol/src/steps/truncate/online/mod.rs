@@ -1,0 +1,4 @@
+//! The round trip of a truncation.
+
+pub mod client;
+pub mod server;

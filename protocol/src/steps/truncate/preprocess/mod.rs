@@ -1,0 +1,4 @@
+//! Preprocessing of a truncation.
+
+pub mod client;
+pub mod server;
