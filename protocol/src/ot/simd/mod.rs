@@ -5,37 +5,13 @@
 //! AVX-512. Which one runs is found out at run time. No address and no branch depends on the data.
 #![allow(unsafe_code, reason = "calls of functions compiled for instructions that were detected")]
 
+mod lanes;
 mod portable;
 #[cfg(test)]
 mod tests;
 
-/// Four blocks of 16 bytes, which are transposed side by side.
-pub(super) type Lane = [u8; LANE];
-
-/// Bytes of a lane.
-pub(super) const LANE: usize = 64;
-
-/// Blocks in a lane.
-pub(super) const LANE_BLOCKS: usize = LANE / 16;
-
-/// Lanes that are worked on at once: 64 blocks, what the widest AES instructions take in one go.
-pub(super) const STREAM_LANES: usize = 16;
-
-/// The stream of one leaf, or a sum of such.
-pub(super) type Stream = [Lane; STREAM_LANES];
-
-/// A row of the matrix that is transposed. The last lane is unused: it keeps the 128 rows' equal
-/// lanes out of each other's way in the cache.
-pub(super) type Row = [Lane; STREAM_LANES + 1];
-
-/// A node of a tree, or a correlated string.
-type Node = [u8; 16];
-
-/// How many elements of a vector each of the sums of [`Instructions::gather`] has.
-pub(super) const LOCALITY: usize = 10;
-
-/// Base-2 logarithm of the most leaves that [`Instructions::fold`] takes.
-pub(super) const FOLD: usize = 4;
+use lanes::Node;
+pub(super) use lanes::{FOLD, LANE, LANE_BLOCKS, LOCALITY, Lane, Row, STREAM_LANES, Stream};
 
 /// The instruction set that the operations are compiled for. A value exists only where the processor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +81,8 @@ macro_rules! operations {
 
         #[cfg(target_arch = "x86_64")]
         mod avx2 {
-            use super::{LANE_BLOCKS, Lane, Node, Row, Stream, portable};
+            use super::lanes::{LANE_BLOCKS, Lane, Node, Row, Stream};
+            use super::portable;
             $(
                 #[target_feature(enable = "avx2")]
                 pub(super) fn $name($($argument: $type),*) {
@@ -116,7 +93,8 @@ macro_rules! operations {
 
         #[cfg(target_arch = "x86_64")]
         mod avx512 {
-            use super::{LANE_BLOCKS, Lane, Node, Row, Stream, portable};
+            use super::lanes::{LANE_BLOCKS, Lane, Node, Row, Stream};
+            use super::portable;
             $(
                 #[target_feature(enable = "avx512f,avx512bw")]
                 pub(super) fn $name($($argument: $type),*) {

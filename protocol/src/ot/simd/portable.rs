@@ -1,6 +1,6 @@
 //! The operations in portable code. Inlined into a function for each instruction set.
 
-use super::{FOLD, LANE, LANE_BLOCKS, LOCALITY, Lane, Node, Row, STREAM_LANES, Stream};
+use super::lanes::{FOLD, LANE, LANE_BLOCKS, LOCALITY, Lane, Node, Row, STREAM_LANES, Stream};
 
 /// Words of 64 bits in a lane.
 const WORDS: usize = LANE / 8;

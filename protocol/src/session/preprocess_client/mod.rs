@@ -1,5 +1,6 @@
 //! Preprocessing, the client's side: masks and keys in, prepared sessions out.
 
+mod context;
 mod pending;
 
 use std::collections::BTreeMap;
@@ -13,11 +14,11 @@ use super::message::{Accept, Message, Open, OtSetup, Prepared, PreprocessRequest
 use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_client::ClientSession;
 use super::transfers::{self, Choosing, PendingSetup};
-use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
-use crate::plan::ParameterSet;
-use crate::plan::{LinearStep, Plan};
-use crate::rlwe::{ClientBackend, ClientKeys};
+use crate::ot::BaseReceiver;
+use crate::plan::Plan;
+use crate::rlwe::ClientBackend;
 use crate::steps::MessageKind;
+use context::Context;
 use pending::PendingSession;
 
 /// Sessions of a batch that are started before the server's first answer. Each message of the server then starts another
@@ -44,18 +45,6 @@ pub struct ClientProgress {
     pub messages: Vec<PreprocessRequest>,
     /// Sessions that are now ready on both sides.
     pub prepared: Vec<ClientSession>,
-}
-
-/// What all sessions of a batch share.
-struct Context {
-    plan: Arc<Plan>,
-    layout: Arc<SessionLayout>,
-    key_sets: BTreeMap<ParameterSet, Box<dyn ClientKeys>>,
-    /// The transfers in which the client chooses. With the silent extension known after its preparation.
-    receiver: Option<ExtensionReceiver>,
-    /// The transfers in which the server chooses. Known after `Accept`.
-    sender: Option<ExtensionSender>,
-    observer: Arc<dyn WorkObserver>,
 }
 
 impl PreprocessClient {
@@ -210,16 +199,5 @@ impl PreprocessClient {
         let session = self.active.remove(&prepared.session).ok_or(SessionError::SessionIndex(prepared.session))?;
         self.finished += 1;
         session.finish(&self.context, prepared)
-    }
-}
-
-impl Context {
-    /// Both directions, once they are set up.
-    fn transfers(&self) -> Option<(&ExtensionReceiver, &ExtensionSender)> {
-        self.receiver.as_ref().zip(self.sender.as_ref())
-    }
-
-    fn client_keys(&self, linear: &LinearStep) -> Result<&dyn ClientKeys, SessionError> {
-        self.key_sets.get(&linear.packing.parameters).map(|client_keys| &**client_keys).ok_or(SessionError::PublicKeys)
     }
 }

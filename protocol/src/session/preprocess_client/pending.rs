@@ -9,7 +9,7 @@ use super::super::error::SessionError;
 use super::super::message::{Message, Prepared, PreprocessRequest};
 use super::super::observer::Work;
 use super::super::online_client::ClientSession;
-use super::Context;
+use super::context::Context;
 use crate::plan::{LinearStep, NodeId};
 use crate::random::Seed;
 use crate::share::Share;

@@ -1,5 +1,6 @@
 //! Preprocessing, the server's side: encrypted masks in, prepared sessions out.
 
+mod context;
 mod pending;
 mod uploads;
 
@@ -15,11 +16,12 @@ use super::model::ServerModel;
 use super::observer::{Unobserved, Work, WorkObserver};
 use super::online_server::ServerSession;
 use super::transfers::{self, Choosing, PendingSetup};
-use crate::ot::{BaseReceiver, ExtensionReceiver, ExtensionSender};
+use crate::ot::BaseReceiver;
 use crate::plan::ParameterSet;
 use crate::rlwe::{LinearRequest, PreparedPublicKey};
 use crate::steps::MessageKind;
 use crate::steps::linear;
+use context::Context;
 use pending::PendingSession;
 use uploads::{Upload, Uploads};
 
@@ -46,18 +48,6 @@ pub struct ServerProgress {
     /// Sessions that are ready, with their index in the batch. The caller stores each one and then announces it with
     /// [`PreprocessResponse::Prepared`].
     pub prepared: Vec<(u32, ServerSession)>,
-}
-
-/// What all sessions of a batch share.
-struct Context {
-    model: Arc<dyn ServerModel>,
-    layout: Arc<SessionLayout>,
-    public_keys: BTreeMap<ParameterSet, PreparedPublicKey>,
-    /// The transfers in which the server chooses. With the silent extension known after its preparation.
-    receiver: Option<ExtensionReceiver>,
-    /// The transfers in which the client chooses. Known after `OtSetup`.
-    sender: Option<ExtensionSender>,
-    observer: Arc<dyn WorkObserver>,
 }
 
 impl PreprocessServer {
@@ -228,13 +218,6 @@ impl PreprocessServer {
             }
         }
         Ok(uploads.into_iter().map(|upload| upload.session).collect())
-    }
-}
-
-impl Context {
-    /// Both directions of random OTs, once they are set up.
-    fn transfers(&self) -> Option<(&ExtensionReceiver, &ExtensionSender)> {
-        self.receiver.as_ref().zip(self.sender.as_ref())
     }
 }
 

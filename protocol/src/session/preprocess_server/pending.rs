@@ -6,7 +6,7 @@ use super::super::assembly::{Assembly, split};
 use super::super::error::SessionError;
 use super::super::message::{Message, PreprocessResponse};
 use super::super::online_server::{ServerSession, ServerStep};
-use super::Context;
+use super::context::Context;
 use super::uploads::Upload;
 use crate::plan::NodeId;
 use crate::random::Seed;

@@ -102,11 +102,12 @@
 //! uniform and independent of the values, given all that the party has itself.
 
 mod evaluation;
-mod layout;
 pub(super) mod online;
+mod operand;
 mod planes;
 pub(super) mod preprocess;
 mod product;
+mod step;
 mod tables;
 #[cfg(test)]
 mod tests;

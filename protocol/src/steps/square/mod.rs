@@ -20,5 +20,6 @@
 mod layout;
 pub(super) mod online;
 pub(super) mod preprocess;
+mod step;
 
 pub use layout::SquareLayout;

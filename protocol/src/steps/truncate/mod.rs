@@ -13,5 +13,6 @@
 mod layout;
 pub(super) mod online;
 pub(super) mod preprocess;
+mod step;
 
 pub use layout::TruncateLayout;

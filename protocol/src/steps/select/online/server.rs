@@ -7,7 +7,7 @@ use crate::steps::interactive::{ServerOnline, ServerProgress};
 use crate::steps::online_bit::ServerBitProduct;
 use crate::steps::ring::{low_bits, shift_left};
 use crate::steps::select::evaluation::Evaluation;
-use crate::steps::select::layout::operand;
+use crate::steps::select::operand::operand;
 use crate::steps::select::planes::{self, BLOCK};
 use crate::steps::select::tables::{self, CHUNK, SERIAL};
 use crate::steps::select::tree::Node;

@@ -8,8 +8,8 @@ use crate::steps::interactive::{ClientHalf, ClientNext, ClientView, StepTransfer
 use crate::steps::online_bit::ClientBitProduct;
 use crate::steps::ring::random_bits;
 use crate::steps::select::evaluation::Evaluation;
-use crate::steps::select::layout::operand;
 use crate::steps::select::online::client::SelectClient;
+use crate::steps::select::operand::operand;
 use crate::steps::select::planes::{self, BLOCK};
 use crate::steps::select::product::Selector;
 use crate::steps::select::tables::{self, CHUNK};

@@ -1,13 +1,9 @@
-//! The step's interface, by the sizes that its plan gives.
-
-use std::borrow::Cow;
+//! The step's interface. Its sizes are [`SelectLayout`]'s.
 
 use super::preprocess::client::SelectStart;
 use super::preprocess::server::SelectServerStart;
 use crate::plan::SelectLayout;
-use crate::share::Share;
 use crate::steps::interactive::{ClientHalf, Interactive, OtCount, ServerHalf};
-use crate::steps::local::difference;
 use crate::steps::message::MessageKind;
 
 impl Interactive for SelectLayout {
@@ -43,14 +39,5 @@ impl Interactive for SelectLayout {
 
     fn server(&self) -> Box<dyn ServerHalf> {
         Box::new(SelectServerStart(self.clone()))
-    }
-}
-
-/// A party's share of the value whose sign decides, and of what is added to the result: `x` alone for a ReLU, `a - b` and
-/// `b` for the maximum of `a` and `b`.
-pub(super) fn operand<'a>(inputs: &[&'a Share]) -> (Cow<'a, Share>, Option<&'a Share>) {
-    match inputs {
-        [first, second] => (Cow::Owned(difference(first, second)), Some(second)),
-        _ => (Cow::Borrowed(inputs[0]), None),
     }
 }
