@@ -55,9 +55,9 @@ impl Batch {
             return (receiver, sender);
         }
         let transfers = self.count as u64;
-        let (preparation, request) = SilentSetup::start(receiver, transfers).expect("system randomness");
+        let (setup, request) = SilentSetup::start(receiver, transfers).expect("system randomness");
         let (sender, answer) = silent_reply(sender, transfers, &request).expect("a good request");
-        (preparation.finish(&answer).expect("a good answer"), sender)
+        (setup.finish(&answer).expect("a good answer"), sender)
     }
 }
 
@@ -114,7 +114,7 @@ impl std::fmt::Display for Prepared {
 
 /// From the answer to the last key.
 #[divan::bench(args = PREPARED.map(Prepared))]
-fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
+fn silent_receiver_with_setup(bencher: Bencher, Prepared(count): Prepared) {
     let choices = choices(count);
     let pool = pool(1);
     bencher
@@ -122,18 +122,18 @@ fn silent_receiver_with_preparation(bencher: Bencher, Prepared(count): Prepared)
         .with_inputs(|| {
             pool.install(|| {
                 let (receiver, sender) = base(ExtensionKind::Silent);
-                let (preparation, request) = SilentSetup::start(receiver, count as u64).expect("system randomness");
-                (preparation, silent_reply(sender, count as u64, &request).expect("a good request").1)
+                let (setup, request) = SilentSetup::start(receiver, count as u64).expect("system randomness");
+                (setup, silent_reply(sender, count as u64, &request).expect("a good request").1)
             })
         })
-        .bench_local_values(|(preparation, answer)| {
-            pool.install(|| preparation.finish(&answer).expect("a good answer").extend(0, count, &choices))
+        .bench_local_values(|(setup, answer)| {
+            pool.install(|| setup.finish(&answer).expect("a good answer").extend(0, count, &choices))
         });
 }
 
 /// From the request to the last key.
 #[divan::bench(args = PREPARED.map(Prepared))]
-fn silent_sender_with_preparation(bencher: Bencher, Prepared(count): Prepared) {
+fn silent_sender_with_setup(bencher: Bencher, Prepared(count): Prepared) {
     let message = vec![0x5a; padded(count) / 8];
     let pool = pool(1);
     bencher

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use aes::cipher::KeyInit;
 
-    /// Pads of 512 transfers from `first` on, under the key 00, 01 .. 0f.
+    /// Keys of 512 transfers from `first` on, under the key 00, 01 .. 0f.
     fn keys(columns: impl Fn(usize) -> u128, first: u64) -> Vec<u64> {
         let key: [u8; 16] = std::array::from_fn(|index| index as u8);
         let mut scratch = HashScratch::new();

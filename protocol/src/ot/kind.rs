@@ -45,13 +45,13 @@ impl ExtensionReceiver {
     /// [`ExtensionKind::extension_len`]`(count)` bytes.
     ///
     /// `first` is the number of the first transfer on this connection and direction, a multiple of
-    /// [`BLOCK`](super::BLOCK). Batches may be made in any order. The caller must use each number up to `first +
+    /// [`BLOCK`](crate::plan::BLOCK). Batches may be made in any order. The caller must use each number up to `first +
     /// padded(count)` only once: two batches of the same numbers would give away the differences of
     /// their choices.
     ///
     /// # Panics
-    /// If `first` is no multiple of [`BLOCK`](super::BLOCK) or above `2^62`, or `choices` holds fewer than
-    /// [`padded`]`(count)` bits, or a silent extension was not prepared for so many transfers.
+    /// If `first` is no multiple of [`BLOCK`](crate::plan::BLOCK) or above `2^62`, or `choices` holds fewer than
+    /// [`padded`](crate::plan::padded)`(count)` bits, or a silent extension was not prepared for so many transfers.
     pub fn extend(&self, first: u64, count: usize, choices: &[u64]) -> (Vec<u8>, ReceiverKeys) {
         match &self.0 {
             Receiver::Soft(soft) => soft.extend(first, count, choices),
@@ -80,7 +80,7 @@ impl ExtensionSender {
     /// [`OtError::Length`] if `message` has not exactly [`ExtensionKind::extension_len`]`(count)` bytes.
     ///
     /// # Panics
-    /// If `first` is no multiple of [`BLOCK`](super::BLOCK) or above `2^62`, or a silent extension was not prepared
+    /// If `first` is no multiple of [`BLOCK`](crate::plan::BLOCK) or above `2^62`, or a silent extension was not prepared
     /// for so many transfers.
     pub fn extend(&self, first: u64, count: usize, message: &[u8]) -> Result<SenderKeys, OtError> {
         match &self.0 {

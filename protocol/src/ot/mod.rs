@@ -21,7 +21,7 @@
 //! 1. **Base OTs** ([`BaseReceiver`], [`base_send`]): 128 random OTs on Ristretto255,
 //!    by the endemic transfer of Masny and Rindal (CCS 2019, ePrint 2019/706, figure 8), in which
 //!    the extension sender's choice bits are its secret `Delta`.
-//! 2. **Punctured trees**: the 128 transfers are dealt to trees of height `k` ([`TreeHeight`]; the
+//! 2. **Punctured trees**: the 128 transfers are dealt to trees of height `k` ([`TreeHeight`](crate::plan::TreeHeight); the
 //!    last tree takes the rest of the division of 128 by `k`). Each tree gives one party `2^k` leaf
 //!    seeds and the other all of them but the one at its `k` bits of `Delta`: the punctured
 //!    pseudorandom function of Goldreich, Goldwasser and Micali.
@@ -29,8 +29,8 @@
 //!    ePrint 2022/192). The leaves' streams give a vector oblivious linear evaluation from GF(2)
 //!    into GF(2^k) for each tree (section 3.1, figure 7); a correction by the receiver's choice
 //!    bits makes 128 correlated rows of them (section 3.2, with the repetition code); a hash of the
-//!    columns breaks the correlation. [`silent`] is another extension behind the same types, with far fewer bytes and
-//!    one more assumption ([`ExtensionKind`]).
+//!    columns breaks the correlation. Silent OT ([`SilentSetup`]) is another extension behind the same types, with far fewer bytes and
+//!    one more assumption ([`ExtensionKind`](crate::plan::ExtensionKind)).
 //!
 //! # Base OTs, down to bytes
 //!
@@ -39,7 +39,7 @@
 //! - First message ([`BASE_FIRST_LEN`] bytes): for each `i`, the points `r_{i,0} | r_{i,1}`. The
 //!   receiver draws a scalar `a_i` and a uniform point `r_{i,1-c}`, and sets `r_{i,c} = a_i G -
 //!   H1(i, c, r_{i,1-c})`. Both points are uniform and independent of `c`.
-//! - Reply ([`TreeHeight::base_reply_len`] bytes): the point `Y = yG`, then the trees' corrections. The
+//! - Reply ([`TreeHeight::base_reply_len`](crate::plan::TreeHeight::base_reply_len) bytes): the point `Y = yG`, then the trees' corrections. The
 //!   sender's keys are `K_{i,b} = H2(i, b, y (r_{i,b} + H1(i, b, r_{i,1-b})))`; the receiver's is
 //!   `K_{i,c} = H2(i, c, a_i Y)`. `H2(i, b, p)` is the first 16 bytes of the SHA-256 digest of
 //!   `"tacit v1 ot base key" | T | i: u64 | b: u8 | p`.

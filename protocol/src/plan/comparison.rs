@@ -35,7 +35,7 @@ pub struct SelectLayout {
     /// Widths of the digits that the window of `bits - 1 - ignored` bits is cut into, lowest first: 1 to 16 digits of 1
     /// to 6 bits. See [`digit_widths`].
     pub digits: Vec<u32>,
-    /// How the transfers are made.
+    /// How the random OTs are made.
     pub kind: ExtensionKind,
 }
 

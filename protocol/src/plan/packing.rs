@@ -76,8 +76,12 @@ pub fn check_packing(shape: &LinearShape, packing: &Packing) -> Result<(), &'sta
         return refuse("coefficients have 1 to 64 bits");
     }
     let geometry = Geometry::new(&LinearStep { shape: *shape, packing: *packing });
-    let ciphertexts = geometry.input_ciphertexts().max(geometry.output_ciphertexts());
-    if ciphertexts.checked_mul(dimension).is_none_or(|coefficients| coefficients > 1 << 28) {
+    let coefficients = |tiles: usize| {
+        let sizes = [geometry.groups(), geometry.windows(), tiles, dimension];
+        sizes.into_iter().try_fold(1u64, |coefficients, size| coefficients.checked_mul(size as u64))
+    };
+    let most = [geometry.channel_tiles(), geometry.output_tiles()].map(coefficients);
+    if most.into_iter().any(|coefficients| coefficients.is_none_or(|coefficients| coefficients > 1 << 28)) {
         return refuse("too many ciphertexts");
     }
     Ok(())

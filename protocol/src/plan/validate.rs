@@ -12,7 +12,7 @@ pub const MAX_NODES: usize = 4096;
 /// Most elements of one value.
 pub const MAX_ELEMENTS: usize = 1 << 22;
 /// Most elements of all values together: bounds a session's memory, and the union over which noise may fail.
-pub const MAX_TOTAL_ELEMENTS: usize = 1 << 23;
+pub const MAX_TOTAL_ELEMENTS: u64 = 1 << 23;
 /// Most terms of all sum pools together: bounds the time that local steps take.
 const MAX_POOLED: u64 = 1 << 34;
 /// Most values that a node takes.
@@ -57,7 +57,7 @@ impl Plan {
         for (index, node) in self.nodes.iter().enumerate() {
             self.validate_node(index, node).map_err(|reason| PlanError::Node { node: index, reason })?;
         }
-        if self.nodes.iter().map(|node| node.shape.elements()).sum::<usize>() > MAX_TOTAL_ELEMENTS {
+        if self.nodes.iter().map(|node| node.shape.elements() as u64).sum::<u64>() > MAX_TOTAL_ELEMENTS {
             return whole("all values together have more than 2^23 elements");
         }
         let pooled = self.nodes.iter().map(|node| match node.step {
@@ -268,10 +268,9 @@ fn validate_linear_shape(shape: &LinearShape) -> Result<(), String> {
     )?;
     let windows = windows(shape.input, shape.kernel, shape.stride, shape.dilation, shape.padding);
     check(windows == Some([shape.output.height, shape.output.width]), "the convolution's output shape is wrong")?;
-    let weights = (shape.output.channels * shape.channels_per_group())
-        .checked_mul(shape.kernel[0] * shape.kernel[1])
-        .is_some_and(|weights| weights <= 1 << 28);
-    check(weights, "the layer has too many weights")
+    let sizes = [shape.output.channels, shape.channels_per_group(), shape.kernel[0], shape.kernel[1]];
+    let weights = sizes.into_iter().try_fold(1u64, |weights, size| weights.checked_mul(size as u64));
+    check(weights.is_some_and(|weights| weights <= 1 << 28), "the layer has too many weights")
 }
 
 /// Rows and columns of windows that fit a padded image; `None` if a size is out of range or nothing fits.

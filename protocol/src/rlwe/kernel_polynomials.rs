@@ -12,7 +12,7 @@ use crate::plan::ParameterSet;
 use crate::plan::packing::{Geometry, Tap};
 
 /// KernelPolynomials that are transformed at a time where they are not held: with their inputs they stay in the second cache.
-const MADE_TOGETHER: usize = 8;
+const MAX_MADE_TOGETHER: usize = 8;
 
 /// The kernel polynomials of a step, in rows: one row for each output tile of each group, with a kernel for each of the
 /// group's channel tiles. Wiped on drop.
@@ -68,7 +68,7 @@ impl KernelPolynomials {
 
     /// What [`Self::for_each_part`] needs for rows that are not held; nothing if all are.
     pub(super) fn maker(&self) -> Option<RowMaker> {
-        let members = self.tiles.min(MADE_TOGETHER);
+        let members = self.tiles.min(MAX_MADE_TOGETHER);
         let maker = || RowMaker { maker: Maker::new(self.parameters), row: Bundle::zero(self.parameters, members) };
         (!self.taps.is_empty()).then(maker)
     }
@@ -92,9 +92,9 @@ impl KernelPolynomials {
         }
         let Some(RowMaker { maker, row }) = maker else { return };
         let taps = &self.taps[(rows.start - self.held.len()) * self.tiles..][..self.tiles];
-        for (index, taps) in taps.chunks(MADE_TOGETHER).enumerate() {
+        for (index, taps) in taps.chunks(MAX_MADE_TOGETHER).enumerate() {
             taps.iter().enumerate().for_each(|(member, taps)| maker.put(taps, row, member));
-            let first = index * MADE_TOGETHER;
+            let first = index * MAX_MADE_TOGETHER;
             part(std::slice::from_ref(row), first..first + taps.len());
         }
     }

@@ -1,11 +1,11 @@
-//! How much a party computes online in answer to one message, from the plan alone: what is brief need not be moved to
+//! How much a party computes online in answer to one message, from the plan alone: what is cheap runs inline: it need not be moved to
 //! threads that compute.
 
 use super::layout::SessionLayout;
 use crate::plan::{LinearStep, Node, NodeId, Plan};
 use crate::steps::{LinearLayout, Role, local};
 
-/// Most operations of a brief computation: some tens of microseconds where there are vector instructions, a few tenths of a
+/// Most operations of a computation that runs inline: some tens of microseconds where there are vector instructions, a few tenths of a
 /// millisecond where there are none. An operation is a multiplication of a linear layer.
 const MAX_INLINE_OPERATIONS: usize = 1 << 19;
 /// Operations that an element of a local step counts as.

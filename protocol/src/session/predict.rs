@@ -10,7 +10,7 @@ use crate::steps::{MessageKind, Party, Role};
 /// Bytes, round trips and transfers of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// Keys, base OTs and the preparation of the transfers, once per `Preprocess` stream; its round trip is counted in
+    /// Keys, base OTs and the silent set-up, once per `Preprocess` stream; its round trip is counted in
     /// `preprocessing`. Of a stream of one session: that of a longer one is in [`predict_stream`].
     pub setup: PhasePrediction,
     /// Each session of a stream.
@@ -78,7 +78,7 @@ pub fn predict_stream(plan: &Plan, sessions: u32) -> PhasePrediction {
     }
 }
 
-/// Keys, base OTs, and the preparation of the transfers of so many sessions.
+/// Keys, base OTs, and the silent set-up of so many sessions.
 fn setup(plan: &Plan, layout: &SessionLayout, sessions: u32) -> PhasePrediction {
     let keys: usize = layout.parameter_sets().into_iter().map(public_key_len).sum();
     let kind = plan.transfers;

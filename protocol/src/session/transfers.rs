@@ -48,11 +48,11 @@ pub(super) fn check_sessions(plan: &Plan, layout: &SessionLayout, sessions: u32)
 pub(super) struct Choosing {
     /// The extension, unless it has to be prepared first.
     pub receiver: Option<ExtensionReceiver>,
-    /// The preparation of a silent extension, which awaits the other party's answer.
+    /// The set-up of silent OT, which awaits the other party's reply.
     pub pending: Option<PendingSetup>,
     /// Answer to the other party's base OTs.
     pub base_sender: Vec<u8>,
-    /// Request of the preparation; empty where there is none.
+    /// Request of the silent set-up; empty where there is none.
     pub request: Vec<u8>,
 }
 
@@ -120,7 +120,7 @@ pub(super) fn serve(
     }
 }
 
-/// Bytes of a preparation's request and answer for `transfers` transfers.
+/// Bytes of a silent set-up's request and reply for `transfers` transfers.
 pub(super) fn setup_len(kind: ExtensionKind, transfers: u64) -> (usize, usize) {
     match kind {
         ExtensionKind::SoftSpoken(_) => (0, 0),

@@ -1,6 +1,6 @@
 //! Silent extension: random OTs from learning parity with noise, for an eighth of a byte each.
 //!
-//! After a preparation of one message each way, whose size grows by 0.16 bytes for each transfer, both parties hold
+//! After a set-up of one message each way, whose size grows by 0.16 bytes for each transfer, both parties hold
 //! *correlated strings* `w_i` (sender) and `v_i = w_i ^ u_i Delta` (receiver, with a pseudorandom bit `u_i`). A batch
 //! then costs the receiver `u_i ^ choice_i`, one bit. The strings are not kept: they are computed tree by tree when a
 //! batch asks for them, in any order, from two megabytes for each stage.
@@ -8,9 +8,9 @@
 //! ```text
 //! extension receiver                              extension sender
 //! base_send(MAX)           <-- first message --   BaseReceiver::start(MAX)
-//! SilentPreparation::start - reply, request -->   BaseReceiver::finish
+//! SilentSetup::start  ----- reply, request -->   BaseReceiver::finish
 //!                                                 silent_answer
-//! SilentPreparation::finish <----- answer ----
+//! SilentSetup::finish <--------- reply ------
 //! ExtensionReceiver::extend - rows, 1 bit each ->  ExtensionSender::extend
 //! ```
 //!

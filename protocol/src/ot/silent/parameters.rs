@@ -34,15 +34,15 @@ impl Parameters {
 pub(in crate::ot) const TREE: usize = Parameters::MAIN.leaves();
 
 /// Most trees of a stage of either kind: what the security estimates assume.
-pub(in crate::ot) const MAXIMAL_TREES: usize = 1024;
+pub(in crate::ot) const MAX_TREES: usize = 1024;
 
 /// Trees at the end of a main stage whose outputs feed the next one.
-const RESERVED_TREES: usize = Parameters::MAIN.inputs(MAXIMAL_TREES).div_ceil(TREE);
+const RESERVED_TREES: usize = Parameters::MAIN.inputs(MAX_TREES).div_ceil(TREE);
 
 /// Trees of a main stage whose outputs become transfers.
-pub(in crate::ot) const USED_TREES: usize = MAXIMAL_TREES - RESERVED_TREES;
+pub(in crate::ot) const USED_TREES: usize = MAX_TREES - RESERVED_TREES;
 
-/// One stage of a preparation.
+/// One stage of the set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ot) struct StageLayout {
     pub(in crate::ot) parameters: Parameters,
@@ -89,7 +89,7 @@ pub(in crate::ot) fn stages(transfers: u64) -> Vec<StageLayout> {
     stages
 }
 
-/// Transfers of the other extension that a preparation takes.
+/// Transfers of the other extension that the set-up takes.
 pub(in crate::ot) fn base_transfers(stages: &[StageLayout]) -> usize {
     stages.first().map_or(0, |stage| padded(stage.inputs()))
 }
@@ -122,7 +122,7 @@ mod tests {
                         <= stage.trees << stage.parameters.height
                 );
             }
-            assert!(stages.iter().all(|stage| stage.trees <= MAXIMAL_TREES), "{stages:?}");
+            assert!(stages.iter().all(|stage| stage.trees <= MAX_TREES), "{stages:?}");
             assert_eq!(stages.last().map(|stage| stage.reserved), Some(0));
         }
         assert_eq!((stages(0), base_transfers(&[]), silent_reply_len(0)), (Vec::new(), 0, 0));

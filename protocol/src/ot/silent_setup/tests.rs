@@ -30,11 +30,11 @@ fn base(number: u64) -> Parties {
 /// Two silent parties, and their messages.
 fn silent(number: u64, transfers: u64) -> (Parties, [Vec<u8>; 2]) {
     let (receiver, sender) = base(number);
-    let (preparation, request) = SilentSetup::from_seed(receiver, transfers, &Seed::for_test(1000 + number));
+    let (setup, request) = SilentSetup::from_seed(receiver, transfers, &Seed::for_test(1000 + number));
     assert_eq!(request.len(), silent_request_len(TreeHeight::MAX, transfers));
     let (sender, answer) = silent_reply(sender, transfers, &request).unwrap();
     assert_eq!(answer.len(), silent_reply_len(transfers));
-    ((preparation.finish(&answer).unwrap(), sender), [request, answer])
+    ((setup.finish(&answer).unwrap(), sender), [request, answer])
 }
 
 /// Parties with 40 trees.
@@ -124,15 +124,15 @@ fn the_public_interface_with_system_randomness() {
     let kind = ExtensionKind::Silent;
     let (base, first) = BaseReceiver::start(kind.tree_height()).unwrap();
     let (receiver, reply) = crate::ot::base_send(kind.tree_height(), &first).unwrap();
-    let (preparation, request) = SilentSetup::start(receiver, 3000).unwrap();
+    let (setup, request) = SilentSetup::start(receiver, 3000).unwrap();
     let (sender, answer) = silent_reply(base.finish(&reply).unwrap(), 3000, &request).unwrap();
-    let parties = (preparation.finish(&answer).unwrap(), sender);
+    let parties = (setup.finish(&answer).unwrap(), sender);
     assert_eq!([parties.0.kind(), parties.1.kind()], [kind; 2]);
     extend(&parties, 256, 2744, &random_choices(3, 2744));
 }
 
 #[test]
-fn no_transfers_need_no_preparation() {
+fn no_transfers_need_no_setup() {
     let (parties, messages) = silent(7, 0);
     assert_eq!(messages, [const { Vec::new() }; 2]);
     extend(&parties, 0, 0, &[]);
@@ -196,7 +196,7 @@ fn messages_of_the_wrong_length_are_refused() {
             message
         };
         let (receiver, sender) = base(20);
-        let (preparation, request) = SilentSetup::from_seed(receiver, 2000, &Seed::for_test(20));
+        let (setup, request) = SilentSetup::from_seed(receiver, 2000, &Seed::for_test(20));
         let error = silent_reply(sender, 2000, &resized(request.clone())).unwrap_err();
         let expected = OtError::Length {
             message: "extension message",
@@ -207,7 +207,7 @@ fn messages_of_the_wrong_length_are_refused() {
         let (_, sender) = base(20);
         let (sender, answer) = silent_reply(sender, 2000, &request).unwrap();
         let length = answer.len();
-        let error = preparation.finish(&resized(answer)).unwrap_err();
+        let error = setup.finish(&resized(answer)).unwrap_err();
         let expected = OtError::Length { message: REPLY, expected: length, actual: length.strict_add_signed(change) };
         assert_eq!(error, expected);
         let error = sender.extend(0, 1000, &resized(vec![0; 128])).unwrap_err();
@@ -219,10 +219,10 @@ fn messages_of_the_wrong_length_are_refused() {
 #[test]
 fn changed_messages_are_no_panic_and_give_other_keys() {
     let (receiver, sender) = base(21);
-    let (preparation, request) = SilentSetup::from_seed(receiver, 4096, &Seed::for_test(21));
+    let (setup, request) = SilentSetup::from_seed(receiver, 4096, &Seed::for_test(21));
     let (sender, answer) = silent_reply(sender, 4096, &request).unwrap();
     let noise: Vec<u8> = random_choices(21, 8 * answer.len()).iter().flat_map(|word| word.to_le_bytes()).collect();
-    let receiver = preparation.finish(&noise[..answer.len()]).unwrap();
+    let receiver = setup.finish(&noise[..answer.len()]).unwrap();
     let (message, received) = receiver.extend(0, 4096, &[0; 64]);
     let sent = sender.extend(0, 4096, &message).unwrap();
     let agreeing = sent.zero.iter().zip(&received.chosen).filter(|(sent, received)| sent == received).count();
@@ -234,10 +234,10 @@ fn changed_messages_are_no_panic_and_give_other_keys() {
 #[test]
 fn debug_shows_no_secret() {
     let (receiver, sender) = base(22);
-    let (preparation, request) = SilentSetup::from_seed(receiver, 100, &Seed::for_test(22));
+    let (setup, request) = SilentSetup::from_seed(receiver, 100, &Seed::for_test(22));
     let (sender, answer) = silent_reply(sender, 100, &request).unwrap();
-    assert_eq!(format!("{preparation:?} {sender:?}"), "SilentSetup(redacted) ExtensionSender(redacted)");
-    assert_eq!(format!("{:?}", preparation.finish(&answer).unwrap()), "ExtensionReceiver(redacted)");
+    assert_eq!(format!("{setup:?} {sender:?}"), "SilentSetup(redacted) ExtensionSender(redacted)");
+    assert_eq!(format!("{:?}", setup.finish(&answer).unwrap()), "ExtensionReceiver(redacted)");
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl PreparedLinear {
 
     /// How often one response transforms each kernel that is not held: what holding it saves, for equal memory.
     pub fn ntts_per_response(plan: &LinearStep) -> usize {
-        Geometry::new(plan).windows().div_ceil(sums::TOGETHER)
+        Geometry::new(plan).windows().div_ceil(sums::MAX_TOGETHER)
     }
 
     /// The step that was prepared.
@@ -173,7 +173,7 @@ impl PreparedLinear {
                             (&mut scratch.sums[place], None)
                         };
                         let key = requests[request].public_key;
-                        let mut fresh = fresh[request].derive("fresh zero", index as u64).stream();
+                        let mut fresh = fresh[request].derive("rerandomisation", index as u64).stream();
                         let mut masks = requests[request].seed.derive("mask", index as u64).stream();
                         let multiplier = binary(parameters, &mut fresh);
                         key.add_product(&Zeroizing::new(multiplier), sums);

@@ -10,7 +10,7 @@ use crate::rlwe::ntt::NttPolynomial;
 use crate::rlwe::products::Multiplier;
 
 /// Most output ciphertexts that one thread sums at a time: their sums stay in the second cache.
-pub(super) const TOGETHER: usize = 8;
+pub(super) const MAX_TOGETHER: usize = 8;
 
 /// A piece of the work on the products: some output tiles of one group, for some requests and windows.
 pub(super) struct Work {
@@ -26,10 +26,10 @@ impl PreparedLinear {
     pub(super) fn work(&self, requests: usize) -> Vec<Work> {
         let targets = requests * self.geometry.windows();
         let rows = self.geometry.output_tiles();
-        let targets_together = targets.min(TOGETHER);
+        let targets_together = targets.min(MAX_TOGETHER);
         // Rows that are summed together read their inputs once. Yet there should be work for all threads.
         let pieces = self.geometry.groups() * rows * targets.div_ceil(targets_together);
-        let most_rows = (TOGETHER / targets_together).min(pieces.div_ceil(4 * rayon::current_num_threads()));
+        let most_rows = (MAX_TOGETHER / targets_together).min(pieces.div_ceil(4 * rayon::current_num_threads()));
         let mut work = Vec::new();
         for group in 0..self.geometry.groups() {
             let mut first = 0;

@@ -15,9 +15,9 @@ pub(super) struct Context {
     pub(super) plan: Arc<Plan>,
     pub(super) layout: Arc<SessionLayout>,
     pub(super) key_sets: BTreeMap<ParameterSet, Box<dyn ClientKeys>>,
-    /// The transfers in which the client chooses. With the silent extension known after its preparation.
+    /// The random OTs in which the client chooses. With silent OT known after its set-up.
     pub(super) receiver: Option<ExtensionReceiver>,
-    /// The transfers in which the server chooses. Known after `Accept`.
+    /// The random OTs in which the server chooses. Known after `Accept`.
     pub(super) sender: Option<ExtensionSender>,
     pub(super) observer: Arc<dyn WorkObserver>,
 }

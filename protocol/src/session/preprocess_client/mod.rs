@@ -167,7 +167,7 @@ impl PreprocessClient {
         self.begin(messages)
     }
 
-    /// Takes a piece of the server's answer to the preparation.
+    /// Takes a piece of the server's reply to the silent set-up.
     fn finish_setup(&mut self, message: Message, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
         if let Some(receiver) = PendingSetup::receive(&mut self.pending_setup, message)? {
             self.context.receiver = Some(receiver);
@@ -176,7 +176,7 @@ impl PreprocessClient {
         Ok(())
     }
 
-    /// Goes on with all sessions, once the transfers are set up.
+    /// Goes on with all sessions, once the random OTs are set up.
     fn begin(&mut self, messages: &mut Vec<PreprocessRequest>) -> Result<(), SessionError> {
         if self.context.transfers().is_none() {
             return Ok(());

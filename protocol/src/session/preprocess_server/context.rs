@@ -15,9 +15,9 @@ pub(super) struct Context {
     pub(super) model: Arc<dyn ServerModel>,
     pub(super) layout: Arc<SessionLayout>,
     pub(super) public_keys: BTreeMap<ParameterSet, PreparedPublicKey>,
-    /// The transfers in which the server chooses. With the silent extension known after its preparation.
+    /// The random OTs in which the server chooses. With silent OT known after its set-up.
     pub(super) receiver: Option<ExtensionReceiver>,
-    /// The transfers in which the client chooses. Known after `OtSetup`.
+    /// The random OTs in which the client chooses. Known after `OtSetup`.
     pub(super) sender: Option<ExtensionSender>,
     pub(super) observer: Arc<dyn WorkObserver>,
 }

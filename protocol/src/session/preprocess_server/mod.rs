@@ -167,7 +167,7 @@ impl PreprocessServer {
         self.begin(messages)
     }
 
-    /// Takes a piece of the client's answer to the preparation.
+    /// Takes a piece of the client's reply to the silent set-up.
     fn finish_setup(&mut self, message: Message, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
         if self.context.sender.is_none() {
             return Err(SessionError::Unexpected("a reply to the silent set-up before OtSetup"));
@@ -179,7 +179,7 @@ impl PreprocessServer {
         Ok(())
     }
 
-    /// Sends what the server sends first in the sessions that have begun, once the transfers are set up.
+    /// Sends what the server sends first in the sessions that have begun, once the random OTs are set up.
     fn begin(&mut self, messages: &mut Vec<PreprocessResponse>) -> Result<(), SessionError> {
         for session in self.active.values_mut() {
             session.begin_steps(&self.context, messages)?;

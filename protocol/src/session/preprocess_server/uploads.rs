@@ -10,7 +10,7 @@ use crate::random::Seed;
 
 /// Most uploads that are answered in one pass over the weights: bounds what a pass holds, and how long the first one's
 /// client waits for it.
-const TOGETHER: usize = 4;
+const MAX_TOGETHER: usize = 4;
 
 /// A session's upload for a linear step.
 pub(super) struct Upload {
@@ -32,7 +32,7 @@ impl Uploads {
     /// Puts an upload to the others for its step.
     pub(super) fn add(&mut self, node: NodeId, upload: Upload) {
         self.bytes += upload.data.len();
-        let place = self.steps.iter_mut().find(|(other, uploads)| *other == node && uploads.len() < TOGETHER);
+        let place = self.steps.iter_mut().find(|(other, uploads)| *other == node && uploads.len() < MAX_TOGETHER);
         match place {
             Some((_, uploads)) => uploads.push(upload),
             None => self.steps.push_back((node, vec![upload])),
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn uploads_for_one_step_come_together() {
         let mut uploads = Uploads::default();
-        for session in 0..TOGETHER as u32 + 1 {
+        for session in 0..MAX_TOGETHER as u32 + 1 {
             for node in [3, 1] {
                 let data = vec![0; 10 * node + session as usize];
                 uploads.add(node, Upload { session, data, seed: Seed::for_test(0) });

@@ -77,7 +77,7 @@ fn a_batch_takes_hardly_more_round_trips_than_one_session() {
         let one = round_trips(model, 1, None);
         assert_eq!(one, predict(&model.plan).preprocessing.round_trips);
         assert_eq!(round_trips(model, 4, None), one);
-        // Sessions that start with the first answer are one round trip late, unless they wait for a preparation anyway.
+        // Sessions that start with the first answer are one round trip late, unless they wait for the silent set-up anyway.
         assert_eq!(round_trips(model, 12, None), 4);
         assert!(round_trips(model, 12, Some(2)) > 3 * one, "the bound holds");
     }

@@ -12,7 +12,7 @@ use crate::steps::ring::low_bits;
 pub(super) const CHUNK: usize = 2048;
 
 /// Most elements that are looked up on one thread: to wake others would take longer.
-pub(super) const SERIAL: usize = 4 * CHUNK;
+pub(super) const MAX_SERIAL: usize = 4 * CHUNK;
 
 /// Positions whose bit `j` is 0, for each `j`.
 const POSITIONS: [u64; 6] = [

@@ -10,7 +10,7 @@ pub struct TruncateLayout {
     pub elements: usize,
     /// Low bits dropped, 1 to 30.
     pub drop: u32,
-    /// How the transfers are made.
+    /// How the random OTs are made.
     pub kind: ExtensionKind,
 }
 

@@ -7,7 +7,7 @@ use crate::steps::online_bit::ClientBitProduct;
 use crate::steps::ring::{append, shift_left};
 use crate::steps::select::evaluation::Evaluation;
 use crate::steps::select::planes::{self, BLOCK};
-use crate::steps::select::tables::{self, CHUNK, SERIAL};
+use crate::steps::select::tables::{self, CHUNK, MAX_SERIAL};
 use crate::steps::select::tree::Node;
 use crate::wiped::Wiped;
 use rayon::prelude::*;
@@ -49,7 +49,7 @@ impl SelectClient {
         let (elements, digits, window) = (layout.elements, layout.digits.len(), layout.window());
         let masked = planes::take_bytes(theirs, layout.leaf_opening_len());
         let mut nodes = Zeroizing::new(vec![Node::default(); digits * elements.div_ceil(BLOCK)]);
-        if elements <= SERIAL {
+        if elements <= MAX_SERIAL {
             tables::look_up(layout, &self.tables, unpack(masked, elements, window), &mut nodes);
         } else {
             nodes

@@ -9,7 +9,7 @@ use crate::steps::ring::{low_bits, shift_left};
 use crate::steps::select::evaluation::Evaluation;
 use crate::steps::select::operand::operand;
 use crate::steps::select::planes::{self, BLOCK};
-use crate::steps::select::tables::{self, CHUNK, SERIAL};
+use crate::steps::select::tables::{self, CHUNK, MAX_SERIAL};
 use crate::steps::select::tree::Node;
 use crate::wiped::Wiped;
 use rayon::prelude::*;
@@ -79,7 +79,7 @@ impl SelectServer {
             tables::look_up(layout, tables, masked, nodes);
             opened.finish();
         };
-        if layout.elements <= SERIAL {
+        if layout.elements <= MAX_SERIAL {
             look_up(&mut nodes, &self.tables, &self.masks, message, shifted);
         } else {
             let chunk = packed_len(CHUNK, window);

@@ -16,7 +16,7 @@ pub struct SquareClient {
     pub(in crate::steps::square) constant: Share,
     /// `(p + T/2) bc` times the server's bit.
     pub(in crate::steps::square) wrap: ClientBitProduct,
-    /// Pads of the transfer whose choice is `1 - bc`, for `bc` times the server's `q bs`.
+    /// Keys of the random OT whose choice is `1 - bc`, for `bc` times the server's `q bs`.
     pub(in crate::steps::square) wrap_keys: Share,
 }
 
