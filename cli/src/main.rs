@@ -9,16 +9,20 @@ mod report;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::{Arguments, Command};
 use tacit_bench::terminal::Failure;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("TACIT_LOG").unwrap_or_else(|_| EnvFilter::new("error")))
-        .with_writer(std::io::stderr)
+    let chosen = std::env::var("TACIT_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    tracing_subscriber::registry()
+        .with(chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR)))
+        .with(fmt::layer().with_writer(std::io::stderr))
         .init();
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The connection to a server.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl ClientBuilder {
     /// [`ClientError::Connect`]: not an address, or nobody answers there.
     pub async fn connect(self, url: &str) -> Result<Client, ClientError> {
         let failed = |source| ClientError::Connect { url: url.to_string(), source };
-        let channel = Endpoint::from_shared(url.to_string())
+        let endpoint = Endpoint::from_shared(url.to_string())
             .map_err(failed)?
             .connect_timeout(self.settings.connect_timeout)
             .tcp_nodelay(true)
@@ -95,15 +96,19 @@ impl ClientBuilder {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME_SIZE)
             .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(20))
-            .connect()
-            .await
-            .map_err(failed)?;
+            .keep_alive_timeout(Duration::from_secs(20));
+        let channel = dial(endpoint).await.map_err(failed)?;
         let service = PrivateInferenceClient::new(channel)
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES);
         Ok(Client { service, settings: Arc::new(self.settings) })
     }
+}
+
+/// Makes a connection. The type of the future is erased here so that HTTP/2 and all that goes with it are compiled once, in this
+/// crate, and not again in each program that awaits it.
+fn dial(endpoint: Endpoint) -> Pin<Box<dyn Future<Output = Result<Channel, tonic::transport::Error>> + Send>> {
+    Box::pin(async move { endpoint.connect().await })
 }
 
 /// A connection to a server. Cheap to clone; clones share the connection, which is made anew if it breaks.

@@ -1,7 +1,7 @@
 //! A server in a process: built, bound to a port, run, shut down.
 
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,20 +193,7 @@ impl Server {
     pub async fn serve(self) -> Result<(), ServeError> {
         let Self { service, routes, health, listener, local_address, shutdown } = self;
         tracing::info!(address = %local_address, "serving");
-        let transport = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME_SIZE)
-            .max_concurrent_streams(service.limits.calls_per_connection)
-            .http2_max_header_list_size(HEADER_BYTES)
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                Acceptor::new(listener, &service.limits).into_stream(),
-                shutdown.clone().cancelled_owned(),
-            );
-        let mut transport = pin!(transport);
+        let mut transport = transport(&service.limits, routes, listener, shutdown.clone());
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
@@ -237,6 +224,27 @@ impl Server {
         tracing::info!(address = %local_address, "stopped");
         Ok(())
     }
+}
+
+/// Moves bytes between connections and `routes` until `shutdown`. The type of the future is erased here so that HTTP/2 and all that
+/// goes with it are compiled once, in this crate, and not again in each program that awaits it.
+fn transport(
+    limits: &Limits,
+    routes: Routes,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), tonic::transport::Error>> + Send>> {
+    let server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME_SIZE)
+        .max_concurrent_streams(limits.calls_per_connection)
+        .http2_max_header_list_size(HEADER_BYTES)
+        .add_routes(routes);
+    let connections = Acceptor::new(listener, limits).into_stream();
+    Box::pin(server.serve_with_incoming_shutdown(connections, shutdown.cancelled_owned()))
 }
 
 /// All gRPC services of the server.

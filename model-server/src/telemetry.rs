@@ -2,24 +2,25 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::config::LogFormat;
 
 /// Logs to standard error, so that standard output stays free for `listening on`. `RUST_LOG` chooses what is
-/// logged, by default everything from `info` up.
+/// logged (`LEVEL` or `TARGET=LEVEL`, separated by commas), by default everything from `info` up.
 ///
 /// # Errors
 /// If a subscriber is installed already.
 pub fn install(format: LogFormat) -> Result<(), TryInitError> {
-    use tracing_subscriber::util::SubscriberInitExt;
-
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let chosen = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let log =
+        tracing_subscriber::registry().with(chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     match format {
-        LogFormat::Text => builder.finish().try_init(),
-        LogFormat::Json => builder.json().finish().try_init(),
+        LogFormat::Text => log.with(lines).try_init(),
+        LogFormat::Json => log.with(lines.json()).try_init(),
     }
 }

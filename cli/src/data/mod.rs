@@ -57,7 +57,7 @@ enum DataError {
     #[error("not a .npz archive with an array x: {0}")]
     Npz(#[from] zip::result::ZipError),
     #[error("not a usable .png image: {0}")]
-    Png(#[from] image::ImageError),
+    Png(#[from] ::png::DecodingError),
     #[error("an image of {got:?} rows and columns, the network takes {expected:?}")]
     ImageSize { expected: [usize; 2], got: [usize; 2] },
     #[error("an image, but the network takes inputs of shape {0:?}")]

@@ -1,6 +1,6 @@
 use std::io::Write as _;
 
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
+use ::png::{BitDepth, ColorType, Encoder};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -13,10 +13,14 @@ fn npy<T: ndarray_npy::WritableElement>(array: &ArrayD<T>) -> Vec<u8> {
     bytes
 }
 
-fn png(image: &DynamicImage) -> Vec<u8> {
-    let mut bytes = io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png).unwrap();
-    bytes.into_inner()
+fn png(size: [u32; 2], colours: ColorType, depth: BitDepth, samples: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, size[0], size[1]);
+    encoder.set_color(colours);
+    encoder.set_depth(depth);
+    encoder.set_palette(vec![0, 0, 0, 10, 20, 30]);
+    encoder.write_header().unwrap().write_image_data(samples).unwrap();
+    bytes
 }
 
 /// Writes files, and reads them as one batch.
@@ -107,26 +111,40 @@ fn archives_hold_x() {
 
 #[test]
 fn images_become_planes() {
-    let grey = GrayImage::from_fn(3, 2, |column, row| image::Luma([(row * 3 + column) as u8 * 10]));
-    let decoded = png::decode(&png(&grey.clone().into()), &[1, 2, 3]).unwrap();
-    assert_eq!(decoded.iter().copied().collect::<Vec<_>>(), [0, 10, 20, 30, 40, 50]);
-    let flat = png::decode(&png(&grey.clone().into()), &[2, 3]).unwrap();
-    assert_eq!(flat.shape(), [2, 3]);
-    let tripled = png::decode(&png(&grey.into()), &[3, 2, 3]).unwrap();
-    assert_eq!(tripled.iter().copied().collect::<Vec<_>>(), [0, 10, 20, 30, 40, 50].repeat(3));
+    let decoded = |image: &[u8], dimensions: &[usize]| {
+        let planes = png::decode(image, dimensions).unwrap();
+        assert_eq!(planes.shape(), dimensions);
+        planes.iter().copied().collect::<Vec<_>>()
+    };
+    let grey = png([3, 2], ColorType::Grayscale, BitDepth::Eight, &[0, 10, 20, 30, 40, 50]);
+    assert_eq!(decoded(&grey, &[1, 2, 3]), [0, 10, 20, 30, 40, 50]);
+    assert_eq!(decoded(&grey, &[2, 3]), [0, 10, 20, 30, 40, 50]);
+    assert_eq!(decoded(&grey, &[3, 2, 3]), [0, 10, 20, 30, 40, 50].repeat(3));
 
-    let colour = RgbImage::from_fn(2, 1, |column, _| image::Rgb([column as u8, 100, 200]));
-    let planes = png::decode(&png(&colour.clone().into()), &[3, 1, 2]).unwrap();
-    assert_eq!(planes.iter().copied().collect::<Vec<_>>(), [0, 1, 100, 100, 200, 200]);
-    assert_eq!(png::decode(&png(&colour.into()), &[1, 1, 2]).unwrap().shape(), [1, 1, 2]);
-    let transparent = RgbaImage::from_pixel(1, 1, image::Rgba([1, 2, 3, 4]));
-    let planes = png::decode(&png(&transparent.into()), &[3, 1, 1]).unwrap();
-    assert_eq!(planes.iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    let colour = png([2, 1], ColorType::Rgb, BitDepth::Eight, &[0, 100, 200, 1, 100, 200]);
+    assert_eq!(decoded(&colour, &[3, 1, 2]), [0, 1, 100, 100, 200, 200]);
+    assert_eq!(decoded(&colour, &[1, 1, 2]), [85, 86]);
+    let transparent = png([1, 1], ColorType::Rgba, BitDepth::Eight, &[1, 2, 3, 4]);
+    assert_eq!(decoded(&transparent, &[3, 1, 1]), [1, 2, 3]);
+    let grey_and_transparent = png([1, 1], ColorType::GrayscaleAlpha, BitDepth::Eight, &[7, 4]);
+    assert_eq!(decoded(&grey_and_transparent, &[3, 1, 1]), [7, 7, 7]);
+}
+
+#[test]
+fn images_of_any_depth_become_bytes() {
+    let decoded =
+        |image: &[u8], dimensions: &[usize]| png::decode(image, dimensions).unwrap().into_raw_vec_and_offset().0;
+    let bits = png([8, 1], ColorType::Grayscale, BitDepth::One, &[0b1010_0001]);
+    assert_eq!(decoded(&bits, &[1, 8]), [255, 0, 255, 0, 0, 0, 0, 255]);
+    let palette = png([2, 1], ColorType::Indexed, BitDepth::Four, &[0x10]);
+    assert_eq!(png::decode(&palette, &[3, 1, 2]).unwrap().iter().copied().collect::<Vec<_>>(), [10, 0, 20, 0, 30, 0]);
+    let deep = png([3, 1], ColorType::Grayscale, BitDepth::Sixteen, &[0xff, 0xff, 0x00, 0x80, 0x00, 0x81]);
+    assert_eq!(decoded(&deep, &[1, 3]), [255, 0, 1]);
 }
 
 #[test]
 fn images_must_fit() {
-    let image = png(&GrayImage::new(28, 27).into());
+    let image = png([28, 27], ColorType::Grayscale, BitDepth::Eight, &[0; 28 * 27]);
     let error = png::decode(&image, &[1, 28, 28]).unwrap_err();
     assert_eq!(error.to_string(), "an image of [27, 28] rows and columns, the network takes [28, 28]");
     assert!(matches!(png::decode(&image, &[2, 27, 28]), Err(DataError::NoImage(_))));
@@ -192,7 +210,7 @@ proptest! {
         let mut writer = NpzWriter::new(io::Cursor::new(Vec::new()));
         writer.add_array("x", &ArrayD::<u8>::zeros(vec![1, 2, 2])).unwrap();
         let archive = writer.finish().unwrap().into_inner();
-        let picture = png(&GrayImage::new(2, 2).into());
+        let picture = png([2, 2], ColorType::Grayscale, BitDepth::Eight, &[0; 4]);
         for mut bytes in [array, archive, picture] {
             let length = bytes.len();
             bytes[position % length] = value;
