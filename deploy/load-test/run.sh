@@ -2,7 +2,7 @@
 # Load test of the unary calls with ghz. Usage: run.sh [ADDR:PORT]
 set -euo pipefail
 
-server="${1:-127.0.0.1:7600}"
+server="${1:-127.0.0.1:7400}"
 folder="$(cd "$(dirname "$0")" && pwd)"
 
 if ! command -v ghz > /dev/null; then

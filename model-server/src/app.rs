@@ -86,5 +86,5 @@ fn stop_on_signal(shutdown: ShutdownHandle) -> io::Result<impl Future<Output = (
 
 fn healthcheck(arguments: HealthcheckArguments) -> Result<(), Box<dyn Error>> {
     let timeout = std::time::Duration::from_secs(arguments.timeout);
-    Ok(Runtime::new()?.block_on(health::check(arguments.server, timeout))?)
+    Ok(Runtime::new()?.block_on(health::check(arguments.url(), timeout))?)
 }

@@ -93,6 +93,9 @@ fn it_serves_is_healthy_and_stops_at_either_signal() {
         let mut serving = Serving::start();
         let healthy = run(&["healthcheck", "--server", &format!("http://{}", serving.address)]);
         assert!(healthy.status.success(), "{}", standard_error(&healthy));
+        let everywhere = serving.address.replace("127.0.0.1", "0.0.0.0");
+        let healthy = run(&["healthcheck", "--listen", &everywhere]);
+        assert!(healthy.status.success(), "{}", standard_error(&healthy));
         serving.signal(signal);
         assert_eq!(serving.exit_code(), Some(0));
         let mut rest = String::new();

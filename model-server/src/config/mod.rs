@@ -3,7 +3,7 @@
 //! Every error names the flag that it comes from.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -155,17 +155,29 @@ pub struct InspectArguments {
 /// Arguments of `healthcheck`.
 #[derive(Debug, Args)]
 pub struct HealthcheckArguments {
-    /// The server.
-    #[arg(
-        long,
-        env = "TACIT_HEALTHCHECK_SERVER",
-        value_name = "http://ADDR:PORT",
-        default_value = "http://127.0.0.1:7600"
-    )]
-    pub server: String,
+    /// The server, where it is not the one that `--listen` tells of.
+    #[arg(long, env = "TACIT_HEALTHCHECK_SERVER", value_name = "http://ADDR:PORT")]
+    pub server: Option<String>,
+    /// What the server was told to listen on.
+    #[arg(long, env = "TACIT_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:7400",
+          value_parser = listen_address)]
+    pub listen: SocketAddr,
     /// How long to wait for the answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     pub timeout: u64,
+}
+
+impl HealthcheckArguments {
+    /// The URL to ask. A server that listens on all addresses of the host is asked on loopback.
+    pub fn url(&self) -> String {
+        let reachable = match self.listen.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            address => address,
+        };
+        let listening = || format!("http://{}", SocketAddr::new(reachable, self.listen.port()));
+        self.server.clone().unwrap_or_else(listening)
+    }
 }
 
 /// A model to load.

@@ -54,7 +54,7 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     resolved
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| "expected ADDR:PORT, for example 127.0.0.1:7600".to_owned())
+        .ok_or_else(|| "expected ADDR:PORT, for example 127.0.0.1:7400".to_owned())
 }
 
 /// Bytes, more than none, with an optional decimal or binary unit.
