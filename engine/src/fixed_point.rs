@@ -271,3 +271,6 @@ fn sum_pool_range(
     });
     output
 }
+
+#[cfg(test)]
+mod tests;

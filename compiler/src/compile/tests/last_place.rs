@@ -1,11 +1,8 @@
 //! The last-place rule: private arithmetic, simulated with random shares, stays inside of the intervals.
 
-use std::collections::BTreeMap;
-
-use tacit_engine::fixed_point::{Evaluator, evaluate_range};
+use tacit_engine::fixed_point::{Evaluator, evaluate, evaluate_range};
 use tacit_protocol::plan::Step;
 use tacit_protocol::share::Share;
-use tacit_protocol::steps::local;
 
 use crate::quantize::Calibration;
 use crate::test_support::{Numbers, images, quadratic_network};
@@ -102,33 +99,12 @@ fn the_private_truncation_errs_by_less_than_one_unit_with_mean_zero() {
             let got = f64::from(private_truncation(value as u32, drop, &mut numbers) as i32);
             let error = got - f64::from(value) / 2f64.powi(drop as i32);
             assert!(error.abs() < 1.0, "{value} {drop} {error}");
-            let (low, high) = truncate_range((i64::from(value), i64::from(value)), drop);
+            let (low, high) = (i64::from(value) >> drop, -(-i64::from(value) >> drop));
             assert!((low..=high).contains(&(got as i64)));
             sum += error;
         }
         assert!((sum / f64::from(count)).abs() < 0.02, "{drop}: {}", sum / f64::from(count));
     }
-}
-
-#[test]
-fn truncation_rounds_to_nearest_for_both_signs() {
-    let cases = [(5, 1, 3), (-5, 1, -2), (-1, 1, 0), (7, 3, 1), (-12, 3, -1), (-13, 3, -2), (9, 0, 9)];
-    for (value, drop, expected) in cases {
-        assert_eq!(truncate(value as u32, drop) as i32, expected, "{value} {drop}");
-    }
-    assert_eq!(truncate(i32::MAX as u32, 30), 2);
-    assert_eq!(truncate(i32::MIN as u32, 30) as i32, -2);
-}
-
-#[test]
-fn intervals_of_elementary_steps() {
-    assert_eq!(truncate_range((-9, 9), 2), (-3, 3));
-    assert_eq!(truncate_range((8, 8), 2), (2, 2));
-    assert_eq!(square_range((-3, 2)), (0, 9));
-    assert_eq!(square_range((-3, -2)), (4, 9));
-    assert_eq!(square_range((2, 5)), (4, 25));
-    assert_eq!(centred((1 << 32, (1 << 32) + 2)), (0, 2));
-    assert_eq!(centred((-5, 7)), (-5, 7));
 }
 
 #[test]

@@ -15,9 +15,9 @@ use super::*;
 use crate::graph::{Bias, FloatLinear, Operator};
 use crate::merge::is_bare_square;
 use crate::test_support::{Builder, convolution, images, quadratic_network};
-use tacit_engine::fixed_point;
 use tacit_engine::kernels::LinearKernel;
 use tacit_engine::prepared::{PreparedModel, transforms_bytes};
+use tacit_engine::{PrepareError, fixed_point};
 
 fn samples(graph: &Graph, seed: u64) -> Calibration {
     Calibration::from_samples(images(graph.layers[0].shape, 48, seed)).expect("samples")
@@ -265,7 +265,7 @@ fn prepared_models_compute_the_linear_steps_and_refuse_foreign_parameters() {
     let text = format!("{:?} {:?}", model, compiled.parameters);
     assert!(text.contains("redacted"), "{text}");
     let other = CompiledModel { parameters: Parameters::default(), plan: Arc::clone(&compiled.plan), ..compiled };
-    assert!(matches!(other.prepare(usize::MAX), Err(CompileError::Parameters { node: 1 })));
+    assert!(matches!(other.prepare(usize::MAX), Err(CompileError::Prepare(PrepareError::Parameters { node: 1 }))));
 }
 
 #[test]
