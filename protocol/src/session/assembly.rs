@@ -5,7 +5,8 @@ use super::message::Message;
 use crate::plan::NodeId;
 use crate::steps::MessageKind;
 
-/// Cuts a logical message into pieces.
+/// Cuts a logical message into pieces. A short message is its own piece; pieces of a long one are copies of their own
+/// length, so that memory stays linear in the length of the message.
 pub(super) fn split(
     session: u32,
     node: NodeId,
@@ -13,15 +14,18 @@ pub(super) fn split(
     round: u32,
     data: Vec<u8>,
 ) -> impl Iterator<Item = Message> {
-    let mut rest = Some(data).filter(|data| !data.is_empty());
+    let mut rest = data;
     let mut offset = 0;
     std::iter::from_fn(move || {
-        let mut data = rest.take()?;
-        if data.len() > Message::MAX_DATA {
-            rest = Some(data.split_off(Message::MAX_DATA));
-        }
-        let message = Message { session, node, kind, round, offset, data };
-        offset += message.data.len() as u64;
+        let left = rest.len() - offset;
+        let data = match left {
+            0 => return None,
+            _ if offset == 0 && left <= Message::MAX_DATA => std::mem::take(&mut rest),
+            _ => rest[offset..][..left.min(Message::MAX_DATA)].to_vec(),
+        };
+        let message = Message { session, node, kind, round, offset: offset as u64, data };
+        // What was taken out as a whole leaves nothing behind.
+        offset = rest.len().min(offset + message.data.len());
         Some(message)
     })
 }
@@ -72,6 +76,14 @@ mod tests {
             let whole = pieces.into_iter().filter_map(|piece| assembly.add(piece, length).unwrap()).collect::<Vec<_>>();
             assert_eq!(whole.len(), 1);
             assert_eq!(whole[0], (0..length).map(|index| index as u8).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn pieces_hold_no_more_memory_than_the_message() {
+        for length in [1, Message::MAX_DATA, Message::MAX_DATA + 1, 7 * Message::MAX_DATA + 5] {
+            let held: usize = pieces(length).iter().map(|piece| piece.data.capacity()).sum();
+            assert!(held <= 2 * length, "{held} bytes for {length}");
         }
     }
 
