@@ -11,11 +11,11 @@ mod pictures;
 mod process;
 mod proxy;
 mod report;
+mod subject;
 pub mod terminal;
 mod throughput;
 mod usage;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 use ndarray::ArrayD;
@@ -26,9 +26,10 @@ use tonic::transport::Uri;
 pub use arguments::BenchArguments;
 
 use figures::{Figures, MemoryFigures, phases};
-use measure::{Bench, Measurements};
+use measure::Measurements;
 use process::ServerProcess;
 use proxy::Proxy;
+use subject::Bench;
 use terminal::Failure;
 use usage::Process;
 
@@ -64,9 +65,9 @@ async fn measure_and_report(
     let server = started.as_ref().map(ServerProcess::url).or(arguments.server.as_deref()).unwrap_or_default();
     let proxy = emulation(arguments, server)?;
     let url = proxy.as_ref().map_or_else(|| server.to_string(), |proxy| format!("http://{}", proxy.address()));
-    let model = measure::builder(arguments).connect(&url).await?.model(process::model_name(arguments)).await?;
+    let model = subject::builder(arguments).connect(&url).await?.model(process::model_name(arguments)).await?;
     let inputs = tokio::task::block_in_place(|| inputs(&model))?.unwrap_or_else(|| random_inputs(&model));
-    let server = started.as_ref().map(|started| Process::other(started.id()));
+    let server = started.as_ref().map(|started| Process::Other(started.id()));
     let bench = Bench { arguments, url: &url, server, model, inputs };
     let measurements = match (bench.run().await, &mut started) {
         (Err(failure), Some(started)) => return Err(started.has_ended().await.unwrap_or(failure)),
@@ -127,29 +128,24 @@ fn figures(bench: &Bench<'_>, measurements: &Measurements) -> Figures {
     }
     if measurements.memory.server_peak.is_some() && measurements.memory.server_held.is_none() {
         note(
-            "the server has no room for the sessions that it was to hold; -- --session-memory BYTES gives it more, and \
+            "the server has no room for the sessions that it was to hold; -- --session-memory SIZE gives it more, and \
              -- --sessions-per-connection N lets one client have more",
         );
     }
     for clients in &measurements.crowds {
         note(&format!(
             "the server has no room for a session of each of {clients} clients; if it was started here, \
-             -- --session-memory BYTES gives it more"
+             -- --session-memory SIZE gives it more"
         ));
     }
     if measurements.throughput.iter().any(|level| level.latencies.len() < 100) {
         note("with fewer than 100 inferences the p99 is the slowest of them");
     }
     let file = arguments.onnx.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let digest = model.digest().0.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
     Figures {
         model: model.name().to_string(),
         file,
-        digest,
+        digest: model.digest().to_string(),
         engine: arguments.engine.to_string(),
         runs: arguments.runs,
         threads: arguments.threads.map(std::num::NonZeroUsize::get),

@@ -1,13 +1,12 @@
 //! Runs the phases and takes the time.
 
-use ndarray::{ArrayD, Axis};
-use tacit_client::{Client, ClientBuilder, ClientError, Model, PhaseStatistics};
-use tacit_proto::Reason;
+use tacit_client::PhaseStatistics;
 use tokio::task::JoinSet;
 
 use crate::arguments::BenchArguments;
+use crate::subject::{Bench, builder, has_room, joined};
 use crate::terminal::{Failure, Progress};
-use crate::throughput::{Throughput, inferences_per_client, joined};
+use crate::throughput::{Throughput, inferences_per_client};
 use crate::usage::{Process, ProcessorTime};
 
 /// Most connections that are made for their first inference.
@@ -63,27 +62,10 @@ pub(crate) struct Memory {
     pub(crate) client_peak: Option<u64>,
 }
 
-/// What is measured, and where.
-pub(crate) struct Bench<'a> {
-    pub(crate) arguments: &'a BenchArguments,
-    /// Where clients connect to: the server or the emulated network.
-    pub(crate) url: &'a str,
-    /// The server, if it was started here.
-    pub(crate) server: Option<Process>,
-    pub(crate) model: Model,
-    /// Shape `[n, dimensions...]`.
-    pub(crate) inputs: ArrayD<f32>,
-}
-
-/// How clients behave: nothing that is measured is tried twice, and a batch goes over one stream.
-pub(crate) fn builder(arguments: &BenchArguments) -> ClientBuilder {
-    Client::builder().engine(arguments.engine).retries(0).sessions_per_stream(arguments.batch)
-}
-
 impl Bench<'_> {
     /// All measurements, one after the other.
     pub(crate) async fn run(&self) -> Result<Measurements, Failure> {
-        let mut memory = Memory { server_loaded: self.server.as_ref().and_then(Process::memory), ..Memory::default() };
+        let mut memory = Memory { server_loaded: self.server.and_then(Process::memory), ..Memory::default() };
         let BenchArguments { runs, clients, inferences, .. } = self.arguments;
         let levels: Vec<(u32, u32)> =
             clients.iter().map(|clients| (*clients, inferences_per_client(*inferences, *clients))).collect();
@@ -96,8 +78,8 @@ impl Bench<'_> {
         self.model.infer(&self.input(0)).await?;
         let (single, online) = self.alone(&progress).await?;
         let batch = self.preprocessing_in_batches(&progress).await?;
-        memory.server_peak = self.server.as_ref().and_then(Process::peak_memory);
-        memory.client_peak = Process::this().peak_memory();
+        memory.server_peak = self.server.and_then(Process::peak_memory);
+        memory.client_peak = Process::This.peak_memory();
         memory.server_held = self.memory_held(&progress).await?;
         let first_online = self.first_online(&progress).await?;
         let (mut throughput, mut crowds) = (Vec::new(), Vec::new());
@@ -107,18 +89,9 @@ impl Bench<'_> {
                 None => crowds.push(clients),
             }
         }
-        memory.server_peak_throughput = self.server.as_ref().and_then(Process::peak_memory);
+        memory.server_peak_throughput = self.server.and_then(Process::peak_memory);
         progress.finish();
         Ok(Measurements { single, batch, online, first_online, memory, throughput, crowds })
-    }
-
-    /// Input number `index`, from the start again after the last.
-    pub(crate) fn input(&self, index: usize) -> ArrayD<f32> {
-        self.inputs.index_axis(Axis(0), index % self.inputs.len_of(Axis(0))).to_owned()
-    }
-
-    pub(crate) fn processors(&self) -> ProcessorTime {
-        ProcessorTime::now(self.server.as_ref())
     }
 
     /// Sessions that are prepared alone, and inferences with them: for as many as a batch has before the next are prepared, as
@@ -162,7 +135,7 @@ impl Bench<'_> {
     /// Memory of a server that was started here while it holds prepared sessions; they are used up afterwards. Nothing if it
     /// has no room for them.
     async fn memory_held(&self, progress: &Progress) -> Result<Option<u64>, Failure> {
-        let Some(server) = &self.server else { return Ok(None) };
+        let Some(server) = self.server else { return Ok(None) };
         progress.phase("holding sessions");
         // Some may have been prepared where there was no room for all of them.
         let memory = if has_room(self.model.preprocess(self.arguments.held).await)? { server.memory() } else { None };
@@ -188,14 +161,5 @@ impl Bench<'_> {
             progress.step();
         }
         Ok(phase)
-    }
-}
-
-/// Whether the server had room for the sessions that it was asked for; any other failure is one.
-pub(crate) fn has_room(prepared: Result<PhaseStatistics, ClientError>) -> Result<bool, Failure> {
-    match prepared {
-        Ok(_) => Ok(true),
-        Err(ClientError::Status { reason: Some(Reason::Capacity), .. }) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }

@@ -17,9 +17,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::clock::Clock;
 use crate::network::Network;
-
-/// Name of the threads that emulate, so that their work can be told apart from the client's.
-pub(crate) const THREAD_NAME: &str = "tacit-network";
+use crate::usage::EMULATION_THREAD;
 
 /// Most bytes that are passed on together.
 const CHUNK: usize = 16 << 10;
@@ -42,13 +40,13 @@ impl Proxy {
     pub(crate) fn start(network: Network, host: String, port: u16) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .thread_name(THREAD_NAME)
+            .thread_name(EMULATION_THREAD)
             .enable_all()
             .build()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let clock = Arc::new(Clock::start(THREAD_NAME)?);
+        let clock = Arc::new(Clock::start(EMULATION_THREAD)?);
         let links = Arc::new([Link::new(network, clock.clone()), Link::new(network, clock)]);
         runtime.spawn(accept(listener, links, (host, port)));
         Ok(Self { address, runtime: Some(runtime) })

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::ArrayD;
-use tacit_client::{ClientError, Model};
+use tacit_client::Model;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::measure::{Bench, builder, has_room};
+use crate::subject::{Bench, builder, has_room, joined};
 use crate::terminal::{Failure, Progress};
 use crate::usage::ProcessorTime;
 
@@ -106,21 +106,6 @@ impl Bench<'_> {
         }
         Ok(joined(tasks).await?.concat())
     }
-
-    /// Infers until no model has a session left; nothing is measured.
-    pub(crate) async fn use_up(&self, models: &[Model]) -> Result<(), Failure> {
-        let mut tasks = JoinSet::new();
-        for model in models {
-            let (model, input) = (model.clone(), self.input(0));
-            tasks.spawn(async move {
-                while model.available() > 0 {
-                    model.infer(&input).await?;
-                }
-                Ok(())
-            });
-        }
-        joined(tasks).await.map(drop)
-    }
 }
 
 /// Gives each model `sessions` sessions; `false` if the server has no room for them.
@@ -138,15 +123,6 @@ fn duration(periods: &[Period]) -> f64 {
     let start = periods.iter().map(|(start, _)| *start).min();
     let end = periods.iter().map(|(_, end)| *end).max();
     start.zip(end).map_or(0.0, |(start, end)| (end - start).as_secs_f64())
-}
-
-/// What all tasks give, or the first failure.
-pub(crate) async fn joined<T: 'static>(mut tasks: JoinSet<Result<T, ClientError>>) -> Result<Vec<T>, Failure> {
-    let mut results = Vec::with_capacity(tasks.len());
-    while let Some(result) = tasks.join_next().await {
-        results.push(result.map_err(|error| Failure::new("an inference", &error))??);
-    }
-    Ok(results)
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Processor time and memory of processes, as Linux tells them. Other systems tell nothing here.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use crate::proxy;
+/// Name of the threads that emulate a network: they are no part of what the client costs.
+pub(crate) const EMULATION_THREAD: &str = "tacit-network";
 
 /// A process on this machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Process {
-    folder: PathBuf,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Process {
+    /// This program.
+    This,
+    /// Another program, by its process ID.
+    Other(u32),
 }
 
 /// What two processes have used up to now.
@@ -20,44 +21,58 @@ pub(crate) struct ProcessorTime {
     pub(crate) server: Option<f64>,
 }
 
+#[cfg(target_os = "linux")]
 impl Process {
-    /// This program.
-    pub(crate) fn this() -> Self {
-        Self { folder: PathBuf::from("/proc/self") }
-    }
-
-    /// Another program.
-    pub(crate) fn other(id: u32) -> Self {
-        Self { folder: PathBuf::from(format!("/proc/{id}")) }
-    }
-
     /// Most memory that was in use at a time, in bytes.
-    pub(crate) fn peak_memory(&self) -> Option<u64> {
-        status_bytes(&fs::read_to_string(self.folder.join("status")).ok()?, "VmHWM:")
+    pub(crate) fn peak_memory(self) -> Option<u64> {
+        self.open()?.status().ok()?.vmhwm?.checked_mul(1024)
     }
 
     /// Memory in use, in bytes.
-    pub(crate) fn memory(&self) -> Option<u64> {
-        status_bytes(&fs::read_to_string(self.folder.join("status")).ok()?, "VmRSS:")
+    pub(crate) fn memory(self) -> Option<u64> {
+        self.open()?.status().ok()?.vmrss?.checked_mul(1024)
     }
 
     /// Processor time in seconds, without that of the threads that emulate a network.
-    fn seconds(&self) -> Option<f64> {
-        let all = ticks(&self.folder)?;
-        let threads = fs::read_dir(self.folder.join("task")).ok()?;
-        let emulation = threads.filter_map(|thread| {
-            let folder = thread.ok()?.path();
-            let name = fs::read_to_string(folder.join("comm")).ok()?;
-            if name.trim_end() == proxy::THREAD_NAME { ticks(&folder) } else { None }
-        });
-        Some(all.saturating_sub(emulation.sum()) as f64 / ticks_per_second()?)
+    fn seconds(self) -> Option<f64> {
+        let process = self.open()?;
+        let ticks = |stat: &procfs::process::Stat| stat.utime + stat.stime;
+        let all = ticks(&process.stat().ok()?);
+        // A thread may end while they are listed.
+        let threads = process.tasks().ok()?.filter_map(|thread| thread.ok()?.stat().ok());
+        let emulation: u64 = threads.filter(|stat| stat.comm == EMULATION_THREAD).map(|stat| ticks(&stat)).sum();
+        Some(all.saturating_sub(emulation) as f64 / procfs::ticks_per_second() as f64)
+    }
+
+    fn open(self) -> Option<procfs::process::Process> {
+        match self {
+            Self::This => procfs::process::Process::myself().ok(),
+            Self::Other(id) => procfs::process::Process::new(id.try_into().ok()?).ok(),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Process {
+    /// Most memory that was in use at a time, in bytes: unknown on this system.
+    pub(crate) fn peak_memory(self) -> Option<u64> {
+        None
+    }
+
+    /// Memory in use, in bytes: unknown on this system.
+    pub(crate) fn memory(self) -> Option<u64> {
+        None
+    }
+
+    fn seconds(self) -> Option<f64> {
+        None
     }
 }
 
 impl ProcessorTime {
     /// What this program and `server` have used.
-    pub(crate) fn now(server: Option<&Process>) -> Self {
-        Self { client: Process::this().seconds(), server: server.and_then(Process::seconds) }
+    pub(crate) fn now(server: Option<Process>) -> Self {
+        Self { client: Process::This.seconds(), server: server.and_then(Process::seconds) }
     }
 
     /// Adds what was used from `start` to `end`.
@@ -68,48 +83,9 @@ impl ProcessorTime {
     }
 }
 
-/// User and system time of a process or thread, in clock ticks.
-fn ticks(folder: &Path) -> Option<u64> {
-    stat_ticks(&fs::read_to_string(folder.join("stat")).ok()?)
-}
-
-/// The 14th and the 15th field; the second one, the name in parentheses, may contain anything.
-fn stat_ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
-    let (user, system) = (fields.next()?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
-    Some(user + system)
-}
-
-/// A line of the form `VmHWM:   1234 kB`.
-fn status_bytes(status: &str, name: &str) -> Option<u64> {
-    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
-    value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-#[cfg(target_os = "linux")]
-fn ticks_per_second() -> Option<f64> {
-    Some(rustix::param::clock_ticks_per_second() as f64)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ticks_per_second() -> Option<f64> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_of_the_system_are_read() {
-        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 3 0 99 1 2";
-        assert_eq!(stat_ticks(stat), Some(200));
-        assert_eq!(stat_ticks("42 (a"), None);
-        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
-        assert_eq!(status_bytes(status, "VmHWM:"), Some(2048 * 1024));
-        assert_eq!(status_bytes(status, "VmSwap:"), None);
-    }
 
     #[test]
     fn differences_add_up_where_they_are_known() {
@@ -123,14 +99,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_program_has_used_something() {
-        let this = Process::this();
-        assert!(this.peak_memory().unwrap() >= 1 << 20);
-        assert!(this.memory().unwrap() >= 1 << 20);
+        assert!(Process::This.peak_memory().unwrap() >= 1 << 20);
+        assert!(Process::This.memory().unwrap() >= 1 << 20);
         let start = ProcessorTime::now(None);
         let begin = std::time::Instant::now();
         while ProcessorTime::now(None).client.unwrap() < start.client.unwrap() + 0.02 {
             assert!(begin.elapsed().as_secs() < 60);
         }
-        assert_eq!(Process::other(u32::MAX).seconds(), None);
+        assert_eq!(Process::Other(u32::MAX).seconds(), None);
     }
 }

@@ -1,6 +1,5 @@
 //! `tacit models`.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 use serde::Serialize;
@@ -11,6 +10,9 @@ use crate::args::ModelsArguments;
 use tacit_bench::terminal::Failure;
 use tacit_bench::terminal::Table;
 use tacit_bench::terminal::bytes;
+
+/// Hexadecimal digits of a digest that tell the plans of one server apart.
+const SHOWN_DIGITS: usize = 16;
 
 /// One model as JSON.
 #[derive(Serialize)]
@@ -57,7 +59,7 @@ fn json(models: &[ModelSummary]) -> Result<String, Failure> {
         .iter()
         .map(|model| Entry {
             name: &model.name,
-            digest: hexadecimal(&model.digest.0),
+            digest: model.digest.to_string(),
             input: Input {
                 name: &model.input.name,
                 shape: &model.input.dimensions,
@@ -88,7 +90,7 @@ fn table(models: &[ModelSummary]) -> String {
             bytes(model.preprocessing.bytes_sent + model.preprocessing.bytes_received),
             bytes(model.online.bytes_sent + model.online.bytes_received),
             model.online.round_trips.to_string(),
-            hexadecimal(&model.digest.0[..8]),
+            model.digest.to_string()[..SHOWN_DIGITS].to_string(),
         ]);
     }
     table.to_string()
@@ -96,14 +98,6 @@ fn table(models: &[ModelSummary]) -> String {
 
 fn shape(dimensions: &[usize]) -> String {
     dimensions.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

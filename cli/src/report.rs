@@ -172,12 +172,12 @@ mod tests {
         Report::new(&names, &labels, &inferences, preprocessing).print_tables(&mut text).unwrap();
         let expected = "\
 input      class  scores
----------  -----  ---------------------------------
+---------------------------------------------------
 a.png      dog    dog 2.000   cat 1.000   fox 0.500
 b.npy[12]  cat    cat 9.000   owl 3.000   dog 2.000
 
 phase             time  per input     sent  received  round trips
--------------  -------  ---------  -------  --------  -----------
+-----------------------------------------------------------------
 preprocessing   1.50 s     750 ms  7.00 MB       0 B            0
 online         8.40 ms    4.20 ms   120 kB   1.00 kB            8
 ";
@@ -219,7 +219,7 @@ online         8.40 ms    4.20 ms   120 kB   1.00 kB            8
         let class = [Inference { answer: Answer::Class(1), function, label, ..inference(&[]) }];
         assert_eq!(json(&class), serde_json::json!({"classes": [1], "labels": ["dog"], "function": "ArgMax"}));
         let text = tables(&class, &["cat", "dog"].map(String::from));
-        assert!(text.starts_with("input  class\n-----  -----\na.png  dog\n\nphase"), "{text}");
+        assert!(text.starts_with("input  class\n------------\na.png  dog\n\nphase"), "{text}");
     }
 
     #[test]

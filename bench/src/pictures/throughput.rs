@@ -8,7 +8,7 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{RGBColor, WHITE};
 
-use super::{Area, BLUE, Drawn, INK, MESH, ORANGE, TITLE, font, title};
+use super::canvas::{Area, BLUE, Drawn, INK, MESH, ORANGE, TITLE, font, title};
 use crate::figures::{Figures, ThroughputFigures};
 
 /// Width and height in pixels.
@@ -134,7 +134,7 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::figures::ProcessorFigures;
-    use crate::pictures::picture;
+    use crate::pictures::canvas::picture;
 
     /// Levels of this many clients, with times that may be too short to be measured.
     fn levels(clients: &[u32], seconds: f64) -> Vec<ThroughputFigures> {

@@ -3,7 +3,7 @@
 use plotters::prelude::{ChartBuilder, Color as _, PathElement, Rectangle, Text};
 use plotters::style::{RGBAColor, RGBColor, WHITE};
 
-use super::{Area, BLUE, Drawn, GREEN, GREY, INK, MESH, ORANGE, PURPLE, TITLE, font, title};
+use super::canvas::{Area, BLUE, Drawn, GREEN, GREY, INK, MESH, ORANGE, PURPLE, TITLE, font, title};
 use crate::figures::{Figures, KindFigures, PhaseFigures, TimeFigures};
 
 const WIDTH: u32 = 760;
