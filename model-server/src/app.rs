@@ -1,6 +1,5 @@
 //! Wires the parts of the binary together.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -16,7 +15,7 @@ use crate::{health, inspect, load, telemetry};
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = telemetry::install(arguments.log_format) {
-        return fail(&error);
+        return fail(&error.into());
     }
     let result = match arguments.command {
         Command::Serve(arguments) => serve(arguments),
@@ -25,22 +24,17 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref()),
+        Err(error) => fail(&error),
     }
 }
 
-fn fail(error: &(dyn Error + 'static)) -> ExitCode {
-    eprint!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprint!(": {cause}");
-        source = cause.source();
-    }
-    eprintln!();
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // With its causes.
+    eprintln!("error: {error:#}");
     ExitCode::from(if error.is::<crate::config::ConfigError>() { 2 } else { 1 })
 }
 
-fn serve(arguments: ServeArguments) -> Result<(), Box<dyn Error>> {
+fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let config = arguments.into_config()?;
     let threads = config.limits.threads;
     let mut builder = Server::builder().limits(config.limits);
@@ -84,7 +78,6 @@ fn stop_on_signal(shutdown: ShutdownHandle) -> io::Result<impl Future<Output = (
     })
 }
 
-fn healthcheck(arguments: HealthcheckArguments) -> Result<(), Box<dyn Error>> {
-    let timeout = std::time::Duration::from_secs(arguments.timeout);
-    Ok(Runtime::new()?.block_on(health::check(arguments.url(), timeout))?)
+fn healthcheck(arguments: HealthcheckArguments) -> anyhow::Result<()> {
+    Ok(Runtime::new()?.block_on(health::check(arguments.url(), arguments.timeout))?)
 }

@@ -18,7 +18,17 @@ mod values;
 
 pub use compile::{CompileArguments, InputRange, NamedRange};
 pub use values::NamedFile;
-use values::{byte_count, byte_count_or_none, check_file, listen_address};
+use values::{byte_count, byte_count_or_none, check_file, duration_within, listen_address};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Longest lifetime of a session: ten years.
+const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// Longest time that a call may wait for its client.
+const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Longest wait for inferences at shutdown, and for the answer of a health check.
+const MAX_SHORT_WAIT: Duration = HOUR;
 
 /// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,16 +103,16 @@ pub struct ServeArguments {
     /// Threads that compute, for preprocessing and for online work each [default: one per processor].
     #[arg(long, env = "TACIT_THREADS", value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// How long a prepared session is kept.
-    #[arg(long, env = "TACIT_SESSION_LIFETIME", value_name = "SECONDS", default_value_t = 3600,
-          value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
-    pub session_lifetime: u64,
-    /// Memory for prepared sessions in bytes, or with a unit: KB, MB, GB, KiB, MiB, GiB.
-    #[arg(long, env = "TACIT_SESSION_MEMORY", value_name = "BYTES", default_value = "1GiB", value_parser = byte_count)]
+    /// How long a prepared session is kept: seconds, or with units, for example 30m.
+    #[arg(long, env = "TACIT_SESSION_LIFETIME", value_name = "TIME", default_value = "1h",
+          value_parser = duration_within(SECOND..=MAX_SESSION_LIFETIME))]
+    pub session_lifetime: Duration,
+    /// Memory for prepared sessions: bytes, or with a unit, for example 256MB or 1GiB.
+    #[arg(long, env = "TACIT_SESSION_MEMORY", value_name = "SIZE", default_value = "1GiB", value_parser = byte_count)]
     pub session_memory: usize,
     /// Memory for transformed weights of all models together, in bytes or with a unit; models take it in the order given.
     /// What does not fit is transformed for every session, which costs time; 0 holds none.
-    #[arg(long, env = "TACIT_WEIGHT_MEMORY", value_name = "BYTES", default_value = "512MiB",
+    #[arg(long, env = "TACIT_WEIGHT_MEMORY", value_name = "SIZE", default_value = "512MiB",
           value_parser = byte_count_or_none)]
     pub weight_memory: usize,
     /// Most sessions that one Preprocess call prepares.
@@ -114,13 +124,13 @@ pub struct ServeArguments {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub sessions_per_connection: u32,
     /// How long a call may wait for its client.
-    #[arg(long, env = "TACIT_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 120,
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub idle_timeout: u64,
+    #[arg(long, env = "TACIT_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m",
+          value_parser = duration_within(SECOND..=MAX_IDLE_TIMEOUT))]
+    pub idle_timeout: Duration,
     /// How long inferences may go on after SIGTERM or SIGINT.
-    #[arg(long, env = "TACIT_GRACE_PERIOD", value_name = "SECONDS", default_value_t = 10,
-          value_parser = clap::value_parser!(u64).range(0..=3600))]
-    pub grace_period: u64,
+    #[arg(long, env = "TACIT_GRACE_PERIOD", value_name = "TIME", default_value = "10s",
+          value_parser = duration_within(Duration::ZERO..=MAX_SHORT_WAIT))]
+    pub grace_period: Duration,
     /// Tell clients how long the server computed for them, by kind of work: for measurements.
     #[arg(long, env = "TACIT_REPORT_TIMES")]
     pub report_times: bool,
@@ -163,8 +173,8 @@ pub struct HealthcheckArguments {
           value_parser = listen_address)]
     pub listen: SocketAddr,
     /// How long to wait for the answer.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3)]
-    pub timeout: u64,
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration_within(Duration::ZERO..=MAX_SHORT_WAIT))]
+    pub timeout: Duration,
 }
 
 impl HealthcheckArguments {
@@ -234,12 +244,12 @@ impl ServeArguments {
             weight_memory: self.weight_memory,
             limits: Limits {
                 threads: self.threads.map_or(defaults.threads, NonZeroUsize::get),
-                session_lifetime: Duration::from_secs(self.session_lifetime),
+                session_lifetime: self.session_lifetime,
                 session_memory: self.session_memory,
                 sessions_per_call: self.sessions_per_call,
                 sessions_per_connection: self.sessions_per_connection,
-                idle_timeout: Duration::from_secs(self.idle_timeout),
-                grace_period: Duration::from_secs(self.grace_period),
+                idle_timeout: self.idle_timeout,
+                grace_period: self.grace_period,
                 report_times: self.report_times,
                 ..defaults
             },

@@ -47,6 +47,8 @@ fn a_whole_command_line_is_read() {
         "2 MiB",
         "--grace-period",
         "0",
+        "--idle-timeout",
+        "1m 30s",
         "--report-times",
     ];
     let config = parse(&arguments).unwrap().into_config().unwrap();
@@ -59,6 +61,7 @@ fn a_whole_command_line_is_read() {
     assert_eq!(config.limits.session_memory, 256_000_000);
     assert_eq!(config.weight_memory, 2 << 20);
     assert_eq!(config.limits.grace_period, Duration::ZERO);
+    assert_eq!(config.limits.idle_timeout, Duration::from_secs(90));
     assert!(config.limits.report_times);
     assert!(config.models.iter().all(|model| model.options == CompileOptions::default()));
 }
@@ -146,6 +149,8 @@ fn errors_name_the_flag() {
         (&["--model", &a, "--calibration", "a=/there/is/no/such.npy"], "--calibration: /there"),
         (&["--model", &a, "--threads", "0"], "--threads"),
         (&["--model", &a, "--session-lifetime", "0"], "--session-lifetime"),
+        (&["--model", &a, "--idle-timeout", "25h"], "must be 1s to 1day"),
+        (&["--model", &a, "--grace-period", "soon"], "expected seconds or a time"),
         (&["--model", &a, "--session-memory", "0"], "--session-memory"),
         (&["--model", &a, "--session-memory", "12 parsecs"], "--session-memory"),
         (&["--model", &a, "--session-memory", "99999999999GiB"], "--session-memory"),

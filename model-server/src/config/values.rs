@@ -1,9 +1,13 @@
 //! Values of flags, read from text.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
+use bytesize::ByteSize;
+use humantime::{format_duration, parse_duration};
 use tacit_proto::limits::NAME_BYTES;
 
 use super::ConfigError;
@@ -67,18 +71,24 @@ pub(super) fn byte_count(text: &str) -> Result<usize, String> {
 
 /// Bytes, with an optional decimal or binary unit.
 pub(super) fn byte_count_or_none(text: &str) -> Result<usize, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let unit: usize = match unit.trim() {
-        "" | "B" => 1,
-        "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        other => return Err(format!("unknown unit {other:?}; use KB, MB, GB, KiB, MiB or GiB")),
-    };
-    let number: usize = number.parse().map_err(|_| "expected a whole number, for example 256MB".to_owned())?;
-    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
+    let ByteSize(bytes) = text.parse().map_err(|_| "expected bytes or a size such as 256MB or 1GiB".to_owned())?;
+    // A number that does not fit into 64 bits is read as the largest one.
+    usize::try_from(bytes).ok().filter(|bytes| *bytes < usize::MAX).ok_or_else(|| "too large".to_owned())
+}
+
+/// A time within bounds, such as `90s`, `2m` or `1h 30m`; a plain number is seconds.
+pub(super) fn duration_within(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let parsed = match text.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => parse_duration(text).map_err(|_| "expected seconds or a time such as 90s or 2m".to_owned())?,
+        };
+        if bounds.contains(&parsed) {
+            return Ok(parsed);
+        }
+        let [least, most] = [bounds.start(), bounds.end()].map(|bound| format_duration(*bound));
+        Err(format!("must be {least} to {most}"))
+    }
 }

@@ -1,9 +1,10 @@
 //! `model-server inspect`: what a network compiles to.
 
-use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
+use bytesize::ByteSize;
+use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use tacit_compiler::{Comparison, CompileReport};
 use tacit_engine::prepared::transforms_bytes;
@@ -87,7 +88,7 @@ struct Overflow {
 }
 
 /// Compiles the network and prints what came of it; fails if an independent sample leaves the plan's bits.
-pub(crate) fn run(arguments: &InspectArguments) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     arguments.check()?;
     let graph = load::graph(&arguments.model)?;
     let calibration = arguments.calibration.as_deref();
@@ -123,7 +124,7 @@ impl<'a> Inspection<'a> {
     fn new(plan: &'a Plan, report: &'a CompileReport) -> Self {
         let prediction = predict(plan);
         Self {
-            digest: plan.digest().0.iter().map(|byte| format!("{byte:02x}")).collect(),
+            digest: plan.digest().to_string(),
             input: Input {
                 name: &plan.input.name,
                 dimensions: &plan.input.dimensions,
@@ -230,6 +231,17 @@ impl From<&PhasePrediction> for Phase {
     }
 }
 
+/// A table without lines; columns are aligned to the right unless they are among `left`. No cell holds text of the network.
+fn table(headings: &[&str], left: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(headings.to_vec());
+    for (column, heading) in table.column_iter_mut().zip(headings) {
+        let alignment = if left.contains(heading) { CellAlignment::Left } else { CellAlignment::Right };
+        column.set_padding((0, 1)).set_cell_alignment(alignment);
+    }
+    table
+}
+
 impl Display for Inspection<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "plan {}", self.digest)?;
@@ -237,33 +249,32 @@ impl Display for Inspection<'_> {
         writeln!(formatter, "input   {name:?} {dimensions:?}, values {low} to {high}")?;
         let Output { name, dimensions, function, .. } = &self.output;
         writeln!(formatter, "output  {name:?} {dimensions:?}, then {function}")?;
-        writeln!(formatter, "\n  #  step        takes     shape          2^-f  bits  details")?;
+        let headings = ["#", "step", "takes", "shape", "2^-f", "bits", "details"];
+        let mut steps = table(&headings, &["step", "takes", "shape", "details"]);
         for (index, step) in self.steps.iter().enumerate() {
             let [channels, height, width] = step.shape;
             let shape = format!("{channels}x{height}x{width}");
             let takes = step.inputs.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-            let line = format!(
-                "{index:3}  {:10}  {takes:8}  {shape:13}  {:4}  {:4}  {}",
-                step.step, step.fraction_bits, step.bits, step.details
-            );
-            writeln!(formatter, "{}", line.trim_end())?;
+            let (fraction_bits, bits) = (step.fraction_bits.to_string(), step.bits.to_string());
+            let name = step.step.to_string();
+            steps.add_row([index.to_string(), name, takes, shape, fraction_bits, bits, step.details.clone()]);
         }
+        writeln!(formatter, "\n{}", steps.trim_fmt())?;
         writeln!(formatter, "\n{}", self.report.to_string().trim_end())?;
-        let megabytes = self.transforms_bytes as f64 / 1e6;
-        writeln!(formatter, "\ntransformed weights: {megabytes:.1} MB where `serve --weight-memory` allows")?;
-        writeln!(formatter, "\nexpected traffic     client sends   client receives   round trips   transfers")?;
+        let size = ByteSize(self.transforms_bytes as u64).display().si();
+        writeln!(formatter, "\ntransformed weights: {size} where `serve --weight-memory` allows")?;
+        let headings = ["expected traffic", "client sends", "client receives", "round trips", "transfers"];
+        let mut traffic = table(&headings, &headings[..1]);
         let phases = [
             ("set-up, once", &self.prediction.setup),
             ("preprocessing, each", &self.prediction.preprocessing),
             ("online, each", &self.prediction.online),
         ];
         for (name, phase) in phases {
-            writeln!(
-                formatter,
-                "{name:19}  {:>12}  {:>16}  {:>12}  {:>10}",
-                phase.bytes_sent, phase.bytes_received, phase.round_trips, phase.transfers
-            )?;
+            let [sent, received] = [phase.bytes_sent, phase.bytes_received].map(|bytes| bytes.to_string());
+            traffic.add_row([name, &sent, &received, &phase.round_trips.to_string(), &phase.transfers.to_string()]);
         }
+        writeln!(formatter, "\n{}", traffic.trim_fmt())?;
         self.independent.as_ref().map_or(Ok(()), |comparison| write!(formatter, "\n{comparison}"))
     }
 }
