@@ -1,6 +1,7 @@
 //! One streaming call: its messages as domain types, its idle timeout, its accounts, and its task.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use prost::Message;
@@ -29,10 +30,30 @@ pub(crate) struct CallContext {
     pub(crate) stop: CancellationToken,
     /// How long the client may stall.
     pub(crate) idle_timeout: Duration,
-    /// Gets the fields `outcome`, `bytes_in`, `bytes_out`, `compute_seconds` and `seconds` at the end; they must
-    /// be declared empty.
+    /// Made by `call_span`: gets the call's accounts at the end.
     pub(crate) span: Span,
 }
+
+/// The work of a call while it borrows the call.
+pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = Result<(), ServiceError>> + Send + 'a>>;
+
+/// The span of a call of a peer. Fields that stay empty are not written.
+macro_rules! call_span {
+    ($name:literal, $peer:expr) => {
+        tracing::info_span!(
+            $name,
+            peer = %$peer.address,
+            model = tracing::field::Empty,
+            sessions = tracing::field::Empty,
+            bytes_in = tracing::field::Empty,
+            bytes_out = tracing::field::Empty,
+            compute_seconds = tracing::field::Empty,
+            seconds = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+        )
+    };
+}
+pub(crate) use call_span;
 
 /// Both directions of a call whose requests are `In` and whose answers are `Out` on the wire. Bytes are counted
 /// with their gRPC frames. When the call is dropped it writes its accounts to its span and to the log.
@@ -110,7 +131,7 @@ impl<In, Out> Call<In, Out> {
     }
 
     /// Says how the work ended.
-    pub(crate) fn finish(&mut self, result: &Result<(), ServiceError>) {
+    fn finish(&mut self, result: &Result<(), ServiceError>) {
         match result {
             Ok(()) => self.outcome = "ok",
             Err(error) => {
@@ -137,18 +158,20 @@ impl<In, Out> Drop for Call<In, Out> {
 }
 
 /// Runs `work` on a task of its own and gives the stream on which it answers. If the client leaves, the work is
-/// dropped where it stands, with all state of the call; if the server shuts down, the client is told so.
-pub(crate) fn spawn<In, Out, Work>(
+/// dropped where it stands, with all state of the call; if the server shuts down, the client is told so. The call counts as
+/// running, by what `counted` holds, until its work has ended.
+pub(crate) fn spawn<In, Out>(
     requests: Streaming<In>,
     context: CallContext,
-    work: impl FnOnce(Call<In, Out>) -> Work,
+    counted: impl Send + 'static,
+    work: impl for<'a> FnOnce(&'a mut Call<In, Out>) -> Work<'a> + Send + 'static,
 ) -> Response<ResponseStream<Out>>
 where
+    In: Send + 'static,
     Out: Send + 'static,
-    Work: Future<Output = Result<(), ServiceError>> + Send + 'static,
 {
     let (responses, stream) = mpsc::channel(QUEUED_RESPONSES);
-    let work = work(Call {
+    let mut call = Call {
         requests,
         responses: responses.clone(),
         idle_timeout: context.idle_timeout,
@@ -158,7 +181,13 @@ where
         bytes_out: 0,
         compute: Duration::ZERO,
         outcome: "abandoned",
-    });
+    };
+    let work = async move {
+        let _counted = counted;
+        let result = work(&mut call).await;
+        call.finish(&result);
+        result
+    };
     let task = async move {
         let result = tokio::select! {
             result = work => result,

@@ -6,9 +6,8 @@ use tacit_proto::convert::Timed;
 use tacit_proto::{Stopwatch, pb};
 use tacit_protocol::session::{OnlineRequest, Work};
 use tonic::{Response, Streaming};
-use tracing::{field::Empty, info_span};
 
-use crate::call::{Call, CallContext, ResponseStream, spawn};
+use crate::call::{Call, CallContext, ResponseStream, call_span, spawn};
 use crate::connection::Peer;
 use crate::error::ServiceError;
 use crate::preprocess::StoredSession;
@@ -30,23 +29,9 @@ pub(crate) fn start(
         tasks: service.online_tasks.clone(),
         stop: service.abort.clone(),
         idle_timeout: limits.idle_timeout,
-        span: info_span!(
-            "online",
-            peer = %peer.address,
-            model = Empty,
-            bytes_in = Empty,
-            bytes_out = Empty,
-            compute_seconds = Empty,
-            seconds = Empty,
-            outcome = Empty,
-        ),
+        span: call_span!("online", peer),
     };
-    Ok(spawn(requests, context, |mut call| async move {
-        let _counted = counted;
-        let result = run(&service, &mut call).await;
-        call.finish(&result);
-        result
-    }))
+    Ok(spawn(requests, context, counted, move |call| Box::pin(async move { run(&service, call).await })))
 }
 
 /// Follows the client through one inference. The session leaves the store with the first message, whatever comes

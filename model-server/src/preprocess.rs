@@ -9,9 +9,8 @@ use tacit_protocol::session::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Response, Streaming};
-use tracing::{field::Empty, info_span};
 
-use crate::call::{Call, CallContext, ResponseStream, spawn};
+use crate::call::{Call, CallContext, ResponseStream, call_span, spawn};
 use crate::connection::Peer;
 use crate::error::ServiceError;
 use crate::models::ServedModel;
@@ -60,24 +59,9 @@ pub(crate) fn start(
         tasks: service.preprocess_tasks.clone(),
         stop: service.stop.clone(),
         idle_timeout: limits.idle_timeout,
-        span: info_span!(
-            "preprocess",
-            peer = %peer.address,
-            model = Empty,
-            sessions = Empty,
-            bytes_in = Empty,
-            bytes_out = Empty,
-            compute_seconds = Empty,
-            seconds = Empty,
-            outcome = Empty,
-        ),
+        span: call_span!("preprocess", peer),
     };
-    Ok(spawn(requests, context, |mut call| async move {
-        let _counted = counted;
-        let result = run(&service, &peer, &mut call).await;
-        call.finish(&result);
-        result
-    }))
+    Ok(spawn(requests, context, counted, move |call| Box::pin(async move { run(&service, &peer, call).await })))
 }
 
 /// Follows the client through a batch.
