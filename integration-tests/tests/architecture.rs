@@ -31,7 +31,12 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// The only files that may contain `unsafe`: kernels behind a check of the processor's features.
-const UNSAFE_FILES: &[&str] = &["protocol/src/ot/simd/mod.rs", "engine/src/kernels/simd.rs"];
+const UNSAFE_FILES: &[&str] = &[
+    "protocol/src/ot/simd/mod.rs",
+    "engine/src/kernels/dispatch.rs",
+    "engine/src/kernels/pieces.rs",
+    "engine/src/kernels/vectors/x86.rs",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -1,5 +1,5 @@
-//! Keeps the directions of imports inside `protocol` true: of its folders as `ARCHITECTURE.md` states them, and no circle of
-//! imports among its files.
+//! Keeps the directions of imports inside crates true: of the folders of `protocol` as `ARCHITECTURE.md` states them, and no
+//! circle of imports among the files of `protocol` and of `engine`.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
 
@@ -109,16 +109,17 @@ fn declared(code: &str) -> Vec<String> {
     found
 }
 
-/// The sources of `protocol`.
-fn protocol() -> BTreeMap<Module, String> {
+/// The sources of a crate.
+fn sources(folder: &str) -> BTreeMap<Module, String> {
     let mut all = BTreeMap::new();
-    modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/src"), &Module::new(), &mut all);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).join("src");
+    modules(&source, &Module::new(), &mut all);
     all
 }
 
-/// What each module of `protocol` imports, by declarations outside of tests.
-fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
-    let all = protocol();
+/// What each module of a crate imports, by declarations outside of tests.
+fn imports(folder: &str) -> BTreeMap<Module, BTreeSet<Module>> {
+    let all = sources(folder);
     let imported = |module: &Module, code: &str| {
         let targets = declared(code).into_iter().filter_map(|path| target(&path, module, &all));
         targets.filter(|other| other != module).collect()
@@ -126,10 +127,28 @@ fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     all.iter().map(|(module, code)| (module.clone(), imported(module, code))).collect()
 }
 
+/// The modules of a crate that are in circles of imports, or that import such modules.
+fn in_circles(folder: &str) -> Vec<String> {
+    let mut left = imports(folder);
+    // Whatever imports nothing of what is left is in no circle.
+    loop {
+        let before = left.len();
+        let free: BTreeSet<Module> = left
+            .iter()
+            .filter(|(_, imported)| imported.iter().all(|other| !left.contains_key(other)))
+            .map(|(module, _)| module.clone())
+            .collect();
+        left.retain(|module, _| !free.contains(module));
+        if left.len() == before {
+            return left.keys().map(|module| module.join("::")).collect();
+        }
+    }
+}
+
 #[test]
 fn folders_of_the_protocol_import_in_the_stated_directions_only() {
     let mut seen = BTreeSet::new();
-    for (module, imported) in imports() {
+    for (module, imported) in imports("protocol") {
         let Some(top) = module.first() else { continue };
         let (_, allowed) = DIRECTIONS.iter().find(|(name, _)| name == top).unwrap();
         for other in imported.iter().filter_map(|other| other.first()).filter(|other| *other != top) {
@@ -141,29 +160,16 @@ fn folders_of_the_protocol_import_in_the_stated_directions_only() {
 }
 
 #[test]
-fn files_of_the_protocol_import_each_other_in_no_circle() {
-    let mut left = imports();
-    // Whatever imports nothing of what is left is in no circle.
-    loop {
-        let before = left.len();
-        let free: BTreeSet<Module> = left
-            .iter()
-            .filter(|(_, imported)| imported.iter().all(|other| !left.contains_key(other)))
-            .map(|(module, _)| module.clone())
-            .collect();
-        left.retain(|module, _| !free.contains(module));
-        if left.len() == before {
-            break;
-        }
+fn files_of_the_protocol_and_of_the_engine_import_each_other_in_no_circle() {
+    for folder in ["protocol", "engine"] {
+        assert_eq!(in_circles(folder), Vec::<String>::new(), "{folder}: modules in circles, or above them");
     }
-    let names: Vec<String> = left.keys().map(|module| module.join("::")).collect();
-    assert!(names.is_empty(), "modules in circles, or above them: {names:?}");
 }
 
 #[test]
 fn a_session_knows_no_step_of_a_plan() {
     for (module, code) in
-        protocol().into_iter().filter(|(module, _)| module.first().is_some_and(|top| top == "session"))
+        sources("protocol").into_iter().filter(|(module, _)| module.first().is_some_and(|top| top == "session"))
     {
         let names_steps = declared(&code).iter().any(|path| path == "crate::plan::Step" || path == "crate::plan::*");
         assert!(!names_steps && !code.contains("plan::Step::"), "{} names steps", module.join("::"));

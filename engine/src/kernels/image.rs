@@ -1,25 +1,25 @@
 //! A band of the input, laid out so that every weight meets a contiguous piece of it.
 
-use super::convolution::Band;
+use super::geometry::Band;
 use super::terms::Plane;
 use super::vectors::{LONGEST, Vectors};
 
 /// Writes the planes of a band. Places that belong to no row, [`LONGEST`] after the last plane too, get any values.
 #[inline(always)]
 pub(super) fn lay_out<S: Vectors>(simd: S, band: &Band<'_>, share: &[u32], low: &mut [u32], high: &mut [u32]) {
-    let layer = band.layer;
-    let shape = &layer.shape;
+    let geometry = band.geometry;
+    let shape = &geometry.shape;
     let area = shape.input.height * shape.input.width;
     let per_group = shape.channels_per_group() * area;
     let channels = &share[band.group * per_group..][..per_group];
     let width = shape.output.width;
     // The layout is the same in all bands; a last, shorter band needs fewer rows.
-    let missing = layer.band_rows - band.rows.len();
-    for (index, plane) in layer.planes.iter().enumerate() {
-        for (phase, remainder) in layer.phases.iter().enumerate() {
-            let start = index * layer.plane_length + phase * layer.phase_rows * width;
+    let missing = geometry.band_rows - band.rows.len();
+    for (index, plane) in geometry.planes.iter().enumerate() {
+        for (phase, remainder) in geometry.phases.iter().enumerate() {
+            let start = index * geometry.plane_length + phase * geometry.phase_rows * width;
             let first_row = (band.rows.start * shape.stride[0] + remainder) as isize - shape.padding.top as isize;
-            for row in 0..layer.phase_rows - missing {
+            for row in 0..geometry.phase_rows - missing {
                 let place = start + row * width..start + (row + 1) * width + LONGEST;
                 let (low, high) = (&mut low[place.clone()], &mut high[place]);
                 let row = first_row + (row * shape.stride[0]) as isize;

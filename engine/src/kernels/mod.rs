@@ -8,6 +8,9 @@
 //!
 //! Weights are brought into the order of the kernels once, when a model is prepared. Large layers are spread over threads.
 //!
+//! From the bottom up: `vectors` (what one instruction does), `terms` and `geometry` (how a layer is divided), the inner
+//! loops `image`, `tile` and `rows`, `dispatch` (which compiled copy of them runs), `convolution` and `matrix` (a layer).
+//!
 //! # Why there is no Winograd transform
 //!
 //! `F(2x2, 3x3)` takes 16 products in place of 36, but its kernel transform halves twice, and two is not invertible modulo
@@ -25,10 +28,13 @@
 //! phase.
 
 mod convolution;
+mod dispatch;
+mod geometry;
 mod halves;
 mod image;
 mod matrix;
-mod simd;
+mod pieces;
+mod rows;
 mod terms;
 mod tile;
 mod vectors;
@@ -39,11 +45,8 @@ use tacit_protocol::plan::LinearShape;
 
 use crate::parameters::{LinearParameters, RingBias};
 use convolution::Convolution;
+pub use dispatch::Instructions;
 use matrix::Matrix;
-pub use simd::Instructions;
-
-/// Multiplications from which on a layer is spread over threads: about 50 microseconds on one.
-const PARALLEL_FROM: usize = 1 << 22;
 
 /// The linear step of one layer, ready to be applied to shares. Holds secrets: weights and bias, wiped on drop.
 pub struct LinearKernel {

@@ -1,5 +1,6 @@
 //! All instruction sets against the definition.
 
+use super::geometry::PARALLEL_FROM;
 use super::*;
 use crate::runs::for_each_run;
 use crate::test_support::{Numbers, convolution, linear_shapes};

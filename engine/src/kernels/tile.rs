@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::convolution::Band;
-use super::simd::Pieces;
+use super::geometry::Band;
+use super::pieces::Pieces;
 use super::terms::Tile;
 use super::vectors::{LONGEST, Vectors};
 
@@ -23,13 +23,12 @@ struct Factors<'a> {
     bias: Option<&'a [u32]>,
 }
 
-impl Band<'_> {
-    #[inline(always)]
-    fn factors<'a>(&'a self, tile: usize, pieces: Pieces<'a>) -> Factors<'a> {
-        let Tile { first, rows } = self.layer.tiles[tile];
-        let bias = self.bias.map(|bias| &bias[first..][..rows]);
-        Factors { weights: self.layer.tile_weights(self.group, tile), pieces, bias }
-    }
+/// The factors of one tile of a band.
+#[inline(always)]
+fn factors<'a>(band: &'a Band<'_>, tile: usize, pieces: Pieces<'a>) -> Factors<'a> {
+    let Tile { first, rows } = band.geometry.tiles[tile];
+    let bias = band.bias.map(|bias| &bias[first..][..rows]);
+    Factors { weights: band.tile_weights(tile), pieces, bias }
 }
 
 /// Writes the products of the tiles `tiles` of a band's group to `outputs`, the band's pieces of their channels.
@@ -41,16 +40,16 @@ pub(super) fn convolve<S: Vectors>(
     pieces: Pieces<'_>,
     outputs: &mut [&mut [u32]],
 ) {
-    let layer = band.layer;
-    let full = tiles.start.min(layer.full_tiles())..tiles.end.min(layer.full_tiles());
-    let at_once = (WEIGHTS_AT_ONCE / (4 * S::ROWS * layer.offsets.len())).max(1);
+    let geometry = band.geometry;
+    let full = tiles.start.min(geometry.full_tiles)..tiles.end.min(geometry.full_tiles);
+    let at_once = (WEIGHTS_AT_ONCE / (4 * S::ROWS * geometry.offsets.len())).max(1);
     let (full_outputs, mut rest_outputs) = outputs.split_at_mut(full.len() * S::ROWS);
     let parts = full_outputs.chunks_mut(at_once * S::ROWS);
     for (first, outputs) in full.clone().step_by(at_once).zip(parts) {
         // Positions outside, tiles inside: the elements that a tile reads stay in the first-level cache for the next.
         for position in (0..outputs[0].len()).step_by(S::LANES) {
             for (tile, outputs) in outputs.chunks_exact_mut(S::ROWS).enumerate() {
-                let factors = band.factors(first + tile, pieces);
+                let factors = factors(band, first + tile, pieces);
                 match S::ROWS {
                     8 => write_tile::<S, 8, 1>(simd, factors, position, outputs),
                     6 => write_tile::<S, 6, 1>(simd, factors, position, outputs),
@@ -60,8 +59,8 @@ pub(super) fn convolve<S: Vectors>(
         }
     }
     for tile in full.end..tiles.end {
-        let factors = band.factors(tile, pieces);
-        let (outputs, others) = rest_outputs.split_at_mut(layer.tiles[tile].rows);
+        let factors = factors(band, tile, pieces);
+        let (outputs, others) = rest_outputs.split_at_mut(geometry.tiles[tile].rows);
         rest_outputs = others;
         match (S::ROWS, outputs.len()) {
             (6, 4) => write_rows::<S, 4, 1>(simd, factors, outputs),
