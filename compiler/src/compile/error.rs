@@ -5,7 +5,7 @@ use tacit_protocol::rlwe::RlweError;
 
 use tacit_engine::PrepareError;
 
-use super::TooLittleHeadroom;
+use super::headroom::TooLittleHeadroom;
 use crate::graph::GraphError;
 use crate::merge::MergeError;
 use crate::quantize::QuantizeError;

@@ -140,6 +140,25 @@ pub struct FloatLinear {
     pub bias: Bias,
 }
 
+impl FloatLinear {
+    /// A linear layer that multiplies each channel by one.
+    pub fn identity(shape: Shape) -> Self {
+        Self {
+            shape: LinearShape {
+                input: shape,
+                output: shape,
+                groups: shape.channels,
+                kernel: [1, 1],
+                stride: [1, 1],
+                padding: Padding::default(),
+                dilation: [1, 1],
+            },
+            weights: vec![1.0; shape.channels],
+            bias: Bias::PerChannel(vec![0.0; shape.channels]),
+        }
+    }
+}
+
 /// Bias of a linear layer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bias {

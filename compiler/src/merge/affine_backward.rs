@@ -2,8 +2,8 @@
 
 use super::affine::Affine;
 use super::bias::add_map;
-use super::rewrite::{remove, upstream, uses};
-use super::{MergeError, layers_where};
+use super::error::MergeError;
+use super::rewrite::{layers_where, remove, upstream, uses};
 use crate::graph::{Bias, Graph, LayerId, Operator};
 
 /// Folds one affine layer into the linear layer above it, also where sum pools and reshapes lie between.

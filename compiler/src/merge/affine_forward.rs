@@ -4,8 +4,8 @@
 
 use super::affine::Affine;
 use super::bias::{add_through, per_element, uniform_channels};
-use super::rewrite::{insert_behind, remove, sole_consumer, split_consumers};
-use super::{MergeError, is_bare_square, layers_where};
+use super::error::MergeError;
+use super::rewrite::{insert_behind, is_bare_square, layers_where, remove, sole_consumer, split_consumers};
 use crate::graph::{Graph, Layer, LayerId, Operator};
 use tacit_protocol::plan::Shape;
 

@@ -2,8 +2,8 @@
 //! padding is not counted, windows at the border have other divisors: the sums are brought to a common one by small
 //! integers for each row and column, which is local too.
 
-use super::rewrite::insert_behind;
-use super::{MergeError, layers_where};
+use super::error::MergeError;
+use super::rewrite::{insert_behind, layers_where};
 use crate::graph::{Graph, Layer, LayerId, Operator};
 
 /// Largest factor of a row or column: what it adds in bits is lost to the values.

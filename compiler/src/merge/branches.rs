@@ -2,8 +2,8 @@
 //! leaky ReLU, which is a sum of the ReLU and its input with factors.
 
 use super::affine::Affine;
-use super::rewrite::{sole_consumer, uses};
-use super::{MergeError, layers_where};
+use super::error::MergeError;
+use super::rewrite::{layers_where, sole_consumer, uses};
 use crate::graph::{FloatLinear, Graph, Layer, LayerId, Operator};
 use tacit_protocol::plan::Shape;
 

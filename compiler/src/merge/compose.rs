@@ -6,8 +6,8 @@
 
 use super::bias::{add_map, add_through, bias_map, through_local};
 use super::cost::linear_products;
-use super::rewrite::{remove, upstream, uses};
-use super::{MergeError, layers_where};
+use super::error::MergeError;
+use super::rewrite::{layers_where, remove, upstream, uses};
 use crate::graph::{Bias, FloatLinear, Graph, LayerId, Operator};
 use tacit_engine::runs::for_each_run;
 use tacit_protocol::plan::{LinearShape, Padding};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::is_bare_square;
+use super::rewrite::is_bare_square;
 use crate::graph::{Graph, Layer, Operator};
 
 /// Counts of a graph, or the difference of two.

@@ -3,9 +3,9 @@
 
 use super::affine::Affine;
 use super::bias::narrow;
-use super::{MergeError, layers_where};
-use crate::graph::{Bias, FloatLinear, Graph, Operator};
-use tacit_protocol::plan::{LinearShape, Padding, Shape};
+use super::error::MergeError;
+use super::rewrite::layers_where;
+use crate::graph::{FloatLinear, Graph, Operator};
 
 /// Turns one affine layer into a linear layer.
 pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
@@ -16,26 +16,9 @@ pub(super) fn apply(graph: &mut Graph) -> Result<Option<String>, MergeError> {
         graph.layers[id].operator = Operator::AddMap(affine.shift);
         return Ok(Some(graph.layers[id].name.clone()));
     }
-    let mut linear = identity_linear(affine.shape);
+    let mut linear = FloatLinear::identity(affine.shape);
     linear.weights = affine.scale;
     linear.bias = narrow(affine.shift, affine.shape);
     graph.layers[id].operator = Operator::Linear(linear);
     Ok(Some(graph.layers[id].name.clone()))
-}
-
-/// A linear layer that multiplies each channel by one.
-pub(crate) fn identity_linear(shape: Shape) -> FloatLinear {
-    FloatLinear {
-        shape: LinearShape {
-            input: shape,
-            output: shape,
-            groups: shape.channels,
-            kernel: [1, 1],
-            stride: [1, 1],
-            padding: Padding::default(),
-            dilation: [1, 1],
-        },
-        weights: vec![1.0; shape.channels],
-        bias: Bias::PerChannel(vec![0.0; shape.channels]),
-    }
 }

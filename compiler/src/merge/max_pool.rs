@@ -1,8 +1,8 @@
 //! The maximum of ReLUs is the ReLU of the maximum, which is one comparison for a window instead of one for each of its
 //! elements.
 
-use super::rewrite::{insert_behind, remove, sole_consumer};
-use super::{MergeError, layers_where};
+use super::error::MergeError;
+use super::rewrite::{insert_behind, layers_where, remove, sole_consumer};
 use crate::graph::{Graph, Layer, Operator};
 
 /// Moves one ReLU behind the maximum pool that alone uses it.

@@ -15,28 +15,19 @@ mod branches;
 mod compose;
 mod cost;
 mod depthwise;
+mod error;
 mod max_pool;
 mod pad;
 mod quadratic;
-mod report;
 mod rewrite;
+mod savings;
 
 pub use cost::Cost;
-pub use report::{MergeEntry, MergeReport};
+pub use error::MergeError;
+pub use savings::{MergeEntry, MergeReport};
 
-use crate::graph::{Graph, LayerId, Operator};
-
-pub(crate) use depthwise::identity_linear;
-
-/// Why a network cannot be merged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("layer `{layer}`: {reason}")]
-pub struct MergeError {
-    /// Name of the layer.
-    pub layer: String,
-    /// What is wrong, and what to do.
-    pub reason: String,
-}
+use crate::graph::{Graph, Operator};
+pub(crate) use rewrite::is_bare_square;
 
 /// One rule: does at most one rewrite and returns the name of the layer concerned, or `None` if nothing matches.
 type Rule = fn(&mut Graph) -> Result<Option<String>, MergeError>;
@@ -89,26 +80,6 @@ fn is_merged(operator: &Operator) -> bool {
         Operator::Quadratic { .. } => is_bare_square(operator),
         _ => true,
     }
-}
-
-/// Whether an operator is `x^2` in every channel.
-pub(crate) fn is_bare_square(operator: &Operator) -> bool {
-    match operator {
-        Operator::Quadratic { square, linear, constant } => {
-            square.iter().all(|a| *a == 1.0) && linear.iter().chain(constant).all(|value| *value == 0.0)
-        }
-        _ => false,
-    }
-}
-
-/// `x^2` in each of `channels` channels.
-fn bare_square(channels: usize) -> Operator {
-    Operator::Quadratic { square: vec![1.0; channels], linear: vec![0.0; channels], constant: vec![0.0; channels] }
-}
-
-/// Ids of the layers for which `matches` holds.
-fn layers_where(graph: &Graph, matches: impl Fn(&Operator) -> bool) -> Vec<LayerId> {
-    (0..graph.layers.len()).filter(|id| matches(&graph.layers[*id].operator)).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Zeros around an image go into the convolution, pool or padding that reads it.
 
-use super::rewrite::{remove, sole_consumer, split_consumers};
-use super::{MergeError, layers_where};
+use super::error::MergeError;
+use super::rewrite::{layers_where, remove, sole_consumer, split_consumers};
 use crate::graph::{Graph, LayerId, Operator};
 use tacit_protocol::plan::Padding;
 

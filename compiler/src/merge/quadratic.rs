@@ -5,8 +5,8 @@
 //! `a x^2 + b x + c = p (x + h)^2 + q (x - h)^2 + (c - a h^2)` with `p + q = a` and `2 h (p - q) = b`, exact for every
 //! `a` and `h`; pointwise layers that make and join the two squares are composed with their neighbours.
 
-use super::rewrite::{insert_before, insert_behind};
-use super::{MergeError, bare_square, is_bare_square, layers_where};
+use super::error::MergeError;
+use super::rewrite::{bare_square, insert_before, insert_behind, is_bare_square, layers_where};
 use crate::graph::{Bias, FloatLinear, Graph, Layer, LayerId, Operator};
 use tacit_protocol::plan::{LinearShape, Padding, Shape};
 

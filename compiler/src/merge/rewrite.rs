@@ -1,6 +1,26 @@
-//! Elementary edits of a graph that keep its layers in topological order.
+//! Finding layers, and elementary edits of a graph that keep its layers in topological order.
 
 use crate::graph::{Graph, Layer, LayerId, Operator};
+
+/// Whether an operator is `x^2` in every channel.
+pub(crate) fn is_bare_square(operator: &Operator) -> bool {
+    match operator {
+        Operator::Quadratic { square, linear, constant } => {
+            square.iter().all(|a| *a == 1.0) && linear.iter().chain(constant).all(|value| *value == 0.0)
+        }
+        _ => false,
+    }
+}
+
+/// `x^2` in each of `channels` channels.
+pub(super) fn bare_square(channels: usize) -> Operator {
+    Operator::Quadratic { square: vec![1.0; channels], linear: vec![0.0; channels], constant: vec![0.0; channels] }
+}
+
+/// Ids of the layers for which `matches` holds.
+pub(super) fn layers_where(graph: &Graph, matches: impl Fn(&Operator) -> bool) -> Vec<LayerId> {
+    (0..graph.layers.len()).filter(|id| matches(&graph.layers[*id].operator)).collect()
+}
 
 /// How often a layer's value is used, the graph's output counted as a use.
 pub(super) fn uses(graph: &Graph, id: LayerId) -> usize {

@@ -1,5 +1,6 @@
 //! Each rule: the merged network computes the same, and what it saved.
 
+use super::rewrite::bare_square;
 use super::*;
 use crate::graph::Bias;
 use crate::test_support::{Builder, Numbers, convolution, quadratic_network};

@@ -2,10 +2,9 @@
 
 use tacit_protocol::plan::OutputFunction;
 
-use super::OnnxError;
+use super::error::OnnxError;
 use super::layers::Layers;
 use super::node::{Node, Value, display_name};
-use super::operators::new_dimensions;
 use super::polynomial::Activation;
 use super::schema::NodeProto;
 use super::shape;
@@ -92,7 +91,7 @@ impl Answer {
                 ..self
             }),
             _ => {
-                let dims = new_dimensions(node, &self.dims)?;
+                let dims = node.new_dimensions(&self.dims)?;
                 if shape::element_count(&dims) != shape::element_count(&self.dims) {
                     return Err(format!("dimensions {:?} cannot become {dims:?}", self.dims));
                 }

@@ -1,6 +1,6 @@
 //! What can be wrong with an ONNX file.
 
-use super::SUPPORTED_OPERATORS;
+use super::operators::SUPPORTED_OPERATORS;
 use crate::graph::GraphError;
 
 /// Why an ONNX file cannot be used. No variant contains weights.

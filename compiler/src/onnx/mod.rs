@@ -11,11 +11,11 @@
 
 mod answer;
 mod error;
-mod import;
-mod importer;
+mod file;
 mod labels;
 mod layers;
 mod node;
+mod node_reader;
 mod operators;
 mod order;
 mod polynomial;
@@ -32,18 +32,13 @@ use std::path::Path;
 use prost::Message;
 
 pub use error::OnnxError;
+pub use file::{NEWEST_OPSET, OLDEST_OPSET};
 pub use operators::{SUPPORTED_OPERATORS, SupportedOperator};
 
 use crate::graph::Graph;
 
 /// Largest accepted file, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 28;
-
-/// Oldest supported version of the default operator set.
-pub const OLDEST_OPSET: i64 = 9;
-
-/// Newest supported version of the default operator set.
-pub const NEWEST_OPSET: i64 = 21;
 
 /// Reads an ONNX model from a file.
 ///
@@ -67,5 +62,5 @@ pub fn load(bytes: &[u8]) -> Result<Graph, OnnxError> {
     }
     preflight::check(bytes)?;
     let model = schema::ModelProto::decode(bytes).map_err(|error| OnnxError::Malformed(error.to_string()))?;
-    import::import(&model, bytes.len())
+    file::read(&model, bytes.len())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::polynomial::Activation;
 use super::schema::{AttributeProto, NodeProto, TensorProto, attribute_kind};
+use super::shape;
 use super::tensor::Constant;
 
 /// Characters of a name that are kept.
@@ -19,6 +20,11 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// A constant value.
+    pub fn constant(constant: Constant) -> Self {
+        Self::Constant(Arc::new(constant))
+    }
+
     /// Dimensions, with the batch first for an activation.
     pub fn dims(&self) -> &[usize] {
         match self {
@@ -161,6 +167,19 @@ impl<'a> Node<'a> {
                 Err(format!("attribute `{name}` has the wrong type"))
             }
             found => Ok(found),
+        }
+    }
+
+    /// Dimensions after `Flatten`, `Reshape`, `Squeeze` or `Unsqueeze`.
+    pub fn new_dimensions(&self, dims: &[usize]) -> Result<Vec<usize>, String> {
+        match self.operator() {
+            "Flatten" => shape::flatten(dims, self.int("axis")?.unwrap_or(1)),
+            "Reshape" => {
+                let target = self.required_constant(1, "the new shape")?;
+                shape::reshape(dims, target.integers()?, self.int("allowzero")?.unwrap_or(0) != 0)
+            }
+            "Squeeze" => shape::squeeze(dims, self.integers("axes", 1)?.as_deref()),
+            _ => shape::unsqueeze(dims, &self.integers("axes", 1)?.ok_or("has no axes")?),
         }
     }
 }

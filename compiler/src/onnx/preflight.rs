@@ -3,7 +3,7 @@
 //! An empty message takes two bytes in a file and hundreds in memory, so that decoding a hostile file could
 //! take a hundred times its size. The walk counts what would be allocated and refuses too much of it.
 
-use super::OnnxError;
+use super::error::OnnxError;
 
 /// Strings and messages in one file. A network of 10,000 nodes has about 200,000.
 const MAX_DELIMITED_FIELDS: usize = 500_000;

@@ -24,3 +24,6 @@ pub use error::QuantizeError;
 
 /// A tensor that enters a nonlinear step must stay below `2^30` (`docs/protocol.md`, section 6).
 pub(crate) const VALUE_BITS: u32 = 30;
+
+/// Most bits dropped, so that `2^(drop+1)` is small against the bound on values.
+pub(crate) const MAX_DROPPED: u32 = 24;

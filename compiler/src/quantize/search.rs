@@ -13,16 +13,14 @@
 
 use std::collections::BTreeMap;
 
-use super::QuantizeError;
 use super::objective::{Bits, Limit, Term, error_terms, exponent, limits};
 use super::ranges::Ranges;
 use super::scaling::{Groups, Origin};
 use super::sensitivity::Sensitivity;
 use super::skeleton::{Kind, Skeleton};
 use super::start::starting_drops;
+use super::{MAX_DROPPED, QuantizeError};
 
-/// Most bits dropped, so that `2^(drop+1)` is small against the bound on values.
-pub(super) const MOST_DROPPED: u32 = 24;
 /// Line searches along each root for each choice of dropped bits.
 const SWEEPS: usize = 4;
 /// Fewest bits dropped from logits in the output step, which hide the last places of the accumulator.
@@ -148,7 +146,7 @@ impl<'a> Search<'a> {
     /// Keeps limits between two scales that come from one root, which no root can satisfy: drops fewer bits between them,
     /// or shifts by fewer.
     fn untangle(&self, skeleton: &Skeleton, point: &mut Point) {
-        for _ in 0..MOST_DROPPED {
+        for _ in 0..MAX_DROPPED {
             let logarithms = self.groups.resolve(&point.roots, &point.drops);
             let broken = self.limits.iter().filter(|limit| exponent(&limit.slots, &logarithms) > limit.limit + 1e-6);
             let mut changing: Vec<usize> = broken.filter_map(|limit| self.between(skeleton, limit, point)).collect();
@@ -248,7 +246,7 @@ impl<'a> Search<'a> {
                     loop {
                         let mut trial = point.clone();
                         let drop = trial.drops[*node] + step;
-                        let most = MOST_DROPPED as i32;
+                        let most = MAX_DROPPED as i32;
                         let range = match skeleton.nodes[*node].kind {
                             Kind::Truncate => 1..=most,
                             Kind::Shift => -most..=0,

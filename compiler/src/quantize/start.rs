@@ -5,11 +5,10 @@
 //! step drops as many bits as bring its value to the bits that are compared. A shift to the left brings a value to the
 //! largest scale of the accumulators that it is added to.
 
-use super::VALUE_BITS;
 use super::objective::{Bits, Limit};
 use super::scaling::{Groups, Origin};
-use super::search::MOST_DROPPED;
 use super::skeleton::{Kind, Skeleton};
+use super::{MAX_DROPPED, VALUE_BITS};
 
 /// Bits that a squared value keeps.
 const SQUARED_BITS: u32 = 9;
@@ -41,7 +40,7 @@ pub(super) fn starting_drops(
 
 /// Bits dropped by a node of a network without comparisons.
 fn even_drop(kind: &Kind, headroom_bits: u32) -> i32 {
-    let beyond = |kept: u32| VALUE_BITS.saturating_sub(headroom_bits + kept).min(MOST_DROPPED) as i32;
+    let beyond = |kept: u32| VALUE_BITS.saturating_sub(headroom_bits + kept).min(MAX_DROPPED) as i32;
     match kind {
         Kind::Square => beyond(SQUARED_BITS),
         Kind::Truncate => beyond(TRUNCATED_BITS).max(1),
@@ -70,7 +69,7 @@ fn pass(
                 Origin::Derived { node: changing, from, power } if changing == id => {
                     let Some(from) = scales[from] else { continue };
                     drops[id] = match node.kind {
-                        Kind::Shift => -((highest - from).floor().clamp(0.0, f64::from(MOST_DROPPED)) as i32),
+                        Kind::Shift => -((highest - from).floor().clamp(0.0, f64::from(MAX_DROPPED)) as i32),
                         // The limit of a value that is not compared is that of an accumulator.
                         Kind::Truncate => dropped(from - (highest - f64::from(VALUE_BITS) + bits.compared)).max(1),
                         Kind::Square => {
@@ -91,7 +90,7 @@ fn pass(
 
 /// Whole bits to drop for an excess.
 fn dropped(excess: f64) -> i32 {
-    excess.ceil().clamp(0.0, f64::from(MOST_DROPPED)) as i32
+    excess.ceil().clamp(0.0, f64::from(MAX_DROPPED)) as i32
 }
 
 /// The largest scale of a group under the limits whose other groups have a scale.

@@ -1,7 +1,6 @@
 //! `Clip` and what consists of it: `HardSigmoid`, `HardSwish`.
 
-use super::arithmetic::{add, named, subtract, with};
-use super::rectifier::relu;
+use super::emit::{add, named, relu, subtract, with};
 use crate::graph::{LayerId, Operator};
 use crate::onnx::layers::{Clipped, Layers};
 use crate::onnx::node::Node;

@@ -6,7 +6,7 @@ use crate::onnx::schema::data_type;
 use crate::onnx::shape::{self, element_count};
 use crate::onnx::tensor::{self, Constant, Values};
 
-use super::{layout, slicing};
+use super::slicing;
 
 /// `Shape` of a constant or an activation. A batch that is not fixed is 1.
 pub(super) fn shape(node: &Node<'_>) -> Result<Constant, String> {
@@ -31,7 +31,7 @@ pub(super) fn evaluate(layers: &mut Layers, node: &Node<'_>) -> Result<Constant,
         "Cast" => cast(node, &*first()?),
         "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => {
             let input = first()?;
-            let dims = layout::new_dimensions(node, &input.dims)?;
+            let dims = node.new_dimensions(&input.dims)?;
             if element_count(&dims) != Some(input.len()) {
                 return Err(format!("dimensions {:?} cannot become {dims:?}", input.dims));
             }

@@ -12,21 +12,8 @@ use crate::onnx::shape;
 /// `Flatten`, `Reshape`, `Squeeze`, `Unsqueeze` of an activation.
 pub(super) fn change(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {
     let value = node.activation(0)?;
-    let dims = new_dimensions(node, &value.dims)?;
+    let dims = node.new_dimensions(&value.dims)?;
     layers.reshaped(node, value, dims)
-}
-
-/// Dimensions after `Flatten`, `Reshape`, `Squeeze` or `Unsqueeze`.
-pub(in crate::onnx) fn new_dimensions(node: &Node<'_>, dims: &[usize]) -> Result<Vec<usize>, String> {
-    match node.operator() {
-        "Flatten" => shape::flatten(dims, node.int("axis")?.unwrap_or(1)),
-        "Reshape" => {
-            let target = node.required_constant(1, "the new shape")?;
-            shape::reshape(dims, target.integers()?, node.int("allowzero")?.unwrap_or(0) != 0)
-        }
-        "Squeeze" => shape::squeeze(dims, node.integers("axes", 1)?.as_deref()),
-        _ => shape::unsqueeze(dims, &node.integers("axes", 1)?.ok_or("has no axes")?),
-    }
 }
 
 /// `Transpose`: another order of the same layer, until something needs the elements in the order of the file.

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod channels;
 mod clip;
+mod emit;
 mod fold;
 mod layout;
 mod linear;
@@ -16,14 +17,12 @@ mod slicing;
 mod supported;
 mod window;
 
-use super::importer::constant;
 use super::layers::Layers;
 use super::node::{Node, Value};
 use super::polynomial::Activation;
 use super::schema::data_type;
 use super::tensor::{self, Constant};
 
-pub(super) use layout::new_dimensions;
 pub(super) use supported::{OTHER_DOMAIN, refusal};
 pub use supported::{SUPPORTED_OPERATORS, SupportedOperator};
 
@@ -31,11 +30,11 @@ pub use supported::{SUPPORTED_OPERATORS, SupportedOperator};
 pub(super) fn apply(layers: &mut Layers, node: &Node<'_>) -> Result<Vec<Value>, String> {
     match node.operator() {
         "Constant" => return Ok(vec![read_constant(layers, node)?]),
-        "Shape" => return Ok(vec![constant(fold::shape(node)?)]),
+        "Shape" => return Ok(vec![Value::constant(fold::shape(node)?)]),
         _ => {}
     }
     if node.inputs.iter().flatten().all(|value| matches!(value, Value::Constant(_))) {
-        return Ok(vec![constant(fold::evaluate(layers, node)?)]);
+        return Ok(vec![Value::constant(fold::evaluate(layers, node)?)]);
     }
     if node.operator() == "Split" {
         return Ok(channels::split(layers, node)?.into_iter().map(Value::Activation).collect());
@@ -53,7 +52,7 @@ pub(super) fn apply(layers: &mut Layers, node: &Node<'_>) -> Result<Vec<Value>, 
         "Gemm" => linear::gemm(layers, node),
         "MatMul" => linear::matrix_product(layers, node),
         "Pad" => pad::pad(layers, node),
-        "Relu" => rectifier::relu(layers, node, node.activation(0)?),
+        "Relu" => emit::relu(layers, node, node.activation(0)?),
         "LeakyRelu" => rectifier::leaky(layers, node),
         "PRelu" => rectifier::parametric(layers, node),
         "Max" | "Min" => rectifier::extremum(layers, node),
@@ -107,5 +106,5 @@ fn read_constant(layers: &mut Layers, node: &Node<'_>) -> Result<Value, String> 
         return Err("has no value".to_owned());
     };
     layers.charge(value.len())?;
-    Ok(constant(value))
+    Ok(Value::constant(value))
 }

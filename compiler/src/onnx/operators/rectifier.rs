@@ -1,18 +1,11 @@
 //! `Relu` and what consists of it: `LeakyRelu`, `PRelu`, `Max`, `Min`.
 
-use super::arithmetic::{add, check_same_dimensions, named, subtract, with};
 use super::clip;
+use super::emit::{add, check_same_dimensions, named, relu, subtract, with};
 use super::operand::per_channel;
-use crate::graph::Operator;
 use crate::onnx::layers::Layers;
 use crate::onnx::node::{Node, Value};
 use crate::onnx::polynomial::Activation;
-
-/// `max(x, 0)`.
-pub(super) fn relu(layers: &mut Layers, node: &Node<'_>, x: &Activation) -> Result<Activation, String> {
-    let layer = layers.materialise(x)?;
-    layers.push_like(node, Operator::Relu, vec![layer], x)
-}
 
 /// `LeakyRelu`.
 pub(super) fn leaky(layers: &mut Layers, node: &Node<'_>) -> Result<Activation, String> {

@@ -3,8 +3,7 @@
 use tacit_protocol::plan::{Axis, NodeId, Padding, Shape};
 
 use super::{Kind, Skeleton, SkeletonNode};
-use crate::graph::{Graph, Layer, Operator};
-use crate::merge::identity_linear;
+use crate::graph::{FloatLinear, Graph, Layer, Operator};
 use crate::quantize::QuantizeError;
 use tacit_engine::runs::pool_as_linear;
 
@@ -108,10 +107,10 @@ impl Lowering {
             pair[given] = self.push_behind(pair[given], Kind::Shift, format!("{name} (aligned)"), None);
         }
         if !self.can_unite(pair[0], pair[1]) {
-            let identity = Kind::Linear(identity_linear(self.nodes[second].shape));
+            let identity = Kind::Linear(FloatLinear::identity(self.nodes[second].shape));
             pair[1] = self.push_behind(second, identity, format!("{name} (rescaling)"), None);
             if !self.can_unite(pair[0], pair[1]) {
-                let identity = Kind::Linear(identity_linear(self.nodes[first].shape));
+                let identity = Kind::Linear(FloatLinear::identity(self.nodes[first].shape));
                 pair[0] = self.push_behind(first, identity, format!("{name} (rescaling)"), None);
             } else if !self.is_accumulator(pair[0]) {
                 pair[0] = self.push_behind(first, Kind::Shift, format!("{name} (aligned)"), None);
@@ -265,7 +264,7 @@ impl Lowering {
     /// Adds the output node, and truncations before linear layers whose input has accumulators' bits.
     pub(super) fn finish(mut self, mut output: NodeId, output_name: &str) -> Skeleton {
         if self.source[self.set[output]].is_some() {
-            let identity = Kind::Linear(identity_linear(self.nodes[output].shape));
+            let identity = Kind::Linear(FloatLinear::identity(self.nodes[output].shape));
             output = self.push_behind(output, identity, format!("{output_name} (rescaling)"), None);
         }
         let shape = self.nodes[output].shape;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Cost;
+use super::cost::Cost;
 
 /// One rewrite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

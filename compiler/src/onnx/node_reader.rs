@@ -1,17 +1,16 @@
 //! From nodes, one after the other, to values.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::answer::{self, Answer};
+use super::error::OnnxError;
 use super::layers::Layers;
 use super::node::{Node, Value, display_name};
 use super::schema::{GraphProto, NodeProto};
-use super::tensor::{self, Constant};
-use super::{OnnxError, operators};
+use super::{operators, tensor};
 
 /// The state while nodes are read in order.
-pub(super) struct Importer {
+pub(super) struct NodeReader {
     /// The layers so far.
     pub layers: Layers,
     /// Version of the default operator set.
@@ -23,7 +22,7 @@ pub(super) struct Importer {
     left_out: HashMap<String, String>,
 }
 
-impl Importer {
+impl NodeReader {
     /// Starts with the input, whose dimensions have the batch first, and a budget of constant elements.
     pub fn new(input_name: &str, input_dims: &[usize], budget: usize, opset: i64) -> Self {
         let (layers, input) = Layers::new(input_name, input_dims, budget);
@@ -37,7 +36,7 @@ impl Importer {
             let error = |reason| OnnxError::Initializer { name: proto.name.clone(), reason };
             let constant = tensor::read(proto).map_err(error)?;
             self.layers.charge(constant.len()).map_err(error)?;
-            self.values.insert(proto.name.clone(), Value::Constant(Arc::new(constant)));
+            self.values.insert(proto.name.clone(), Value::constant(constant));
         }
         Ok(())
     }
@@ -103,11 +102,6 @@ impl Importer {
             _ => Err("is not computed by any node"),
         }
     }
-}
-
-/// A constant value.
-pub(super) fn constant(constant: Constant) -> Value {
-    Value::Constant(Arc::new(constant))
 }
 
 /// Whether a domain is that of the standard operators.

@@ -2,10 +2,17 @@
 
 use std::collections::HashSet;
 
-use super::importer::{Importer, is_default_domain};
+use super::error::OnnxError;
+use super::node_reader::{NodeReader, is_default_domain};
 use super::schema::{GraphProto, ModelProto, ValueInfoProto, data_type};
-use super::{NEWEST_OPSET, OLDEST_OPSET, OnnxError, labels, shape};
+use super::{labels, shape};
 use crate::graph::{Graph, Layer, LayerId, MAX_LAYER_ELEMENTS, MAX_LAYERS};
+
+/// Oldest supported version of the default operator set.
+pub const OLDEST_OPSET: i64 = 9;
+
+/// Newest supported version of the default operator set.
+pub const NEWEST_OPSET: i64 = 21;
 
 /// Elements of constants and coefficients, copies included, that any file may make: one large map.
 const FREE_ELEMENTS: usize = MAX_LAYER_ELEMENTS;
@@ -14,7 +21,7 @@ const FREE_ELEMENTS: usize = MAX_LAYER_ELEMENTS;
 const ELEMENTS_PER_BYTE: usize = 4;
 
 /// Brings a model, decoded from a file of `file_bytes` bytes, to a layer graph.
-pub(super) fn import(model: &ModelProto, file_bytes: usize) -> Result<Graph, OnnxError> {
+pub(super) fn read(model: &ModelProto, file_bytes: usize) -> Result<Graph, OnnxError> {
     let opset = default_opset(model);
     if !(OLDEST_OPSET..=NEWEST_OPSET).contains(&opset) {
         return Err(OnnxError::Opset { version: opset, oldest: OLDEST_OPSET, newest: NEWEST_OPSET });
@@ -34,20 +41,20 @@ pub(super) fn import(model: &ModelProto, file_bytes: usize) -> Result<Graph, Onn
 
     let input_dims = input_dimensions(input)?;
     let budget = FREE_ELEMENTS + ELEMENTS_PER_BYTE * file_bytes;
-    let mut importer = Importer::new(&input.name, &input_dims, budget, opset);
-    importer.read_initializers(graph)?;
+    let mut nodes = NodeReader::new(&input.name, &input_dims, budget, opset);
+    nodes.read_initializers(graph)?;
     let needed = needed_nodes(graph, &output.name);
     for (node, _) in graph.node.iter().zip(needed).filter(|(_, needed)| *needed) {
-        importer.read_node(node)?;
+        nodes.read_node(node)?;
     }
-    let answer = importer.take_output(&output.name).map_err(|reason| output_error(&output.name, reason))?;
+    let answer = nodes.take_output(&output.name).map_err(|reason| output_error(&output.name, reason))?;
     check_declared_output(output, &answer.dims)?;
     let value = answer.value;
     if !value.order.is_straight() {
         let reason = "has been transposed; supported are transpositions that cancel out before the end";
         return Err(output_error(&output.name, reason));
     }
-    let mut layers = importer.layers;
+    let mut layers = nodes.layers;
     let output_layer = layers.materialise(&value).map_err(OnnxError::Graph)?;
     let (layers, output_layer) = remove_unused(layers.into_layers(), output_layer);
     if output_layer == 0 {
