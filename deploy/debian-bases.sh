@@ -62,7 +62,7 @@ run_base() {
         for package in *.deb; do dpkg -x \$package /root-of-base; done
     " > "$work/log" 2>&1 || { tail "$work/log" >&2; return 1; }
     rm -rf "${root:?}/usr/share"
-    printf 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n' > "$root/etc/passwd"
+    printf 'root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/nonexistent:/sbin/nologin\n' > "$root/etc/passwd"
     printf 'root:x:0:\nnonroot:x:65532:\n' > "$root/etc/group"
     certificates "$root"
     printf 'FROM scratch\nCOPY . /\nUSER 65532\n' > "$work/Dockerfile"
